@@ -1,0 +1,47 @@
+# Everything a developer does. Each target sets up what it needs, inside this folder only.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+# uv from the PATH when it is there, else a private copy.
+UV := $(shell command -v uv || echo .tools/bin/uv)
+RUN := .venv/bin
+
+.PHONY: help demo test check bench generate fmt clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.tools/bin/uv:
+	$(PYTHON) -m pip install --quiet --target .tools uv==$(UV_VERSION)
+
+.venv/.synced: pyproject.toml uv.lock | $(filter .tools/%,$(UV))
+	$(UV) sync --quiet --frozen --all-extras
+	@touch $@
+
+demo: .venv/.synced ## run the fraud example from data to a served prediction
+	$(RUN)/fairlead demo
+
+test: .venv/.synced ## run the test suite
+	$(RUN)/pytest
+
+check: .venv/.synced ## lint, types, layers, generated files fresh
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+	$(RUN)/python -m tools.generate --check
+
+bench: .venv/.synced ## run every benchmark and print its table
+	@for b in benchmarks/[a-z]*.py; do $(RUN)/python $$b || exit 1; done
+
+generate: .venv/.synced ## rewrite schemas, compiled pipelines and the help pages
+	$(RUN)/python -m tools.generate
+
+fmt: .venv/.synced ## format and fix what can be fixed
+	$(RUN)/ruff format .
+	$(RUN)/ruff check --fix .
+
+clean: ## remove what the other targets made
+	rm -rf .venv .tools .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,265 @@
+"""What passes between stages, and what stages ask of the outside world.
+
+Records are frozen and have a JSON form, because between two stages lies a process, a container or a night. Protocols are
+the few things a stage asks of its surroundings; ``fairlead.adapters`` fulfils them, and tests fulfil them with a
+dictionary.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+    from fairlead.spec import Contract, Project
+
+
+class JsonRecord:
+    """A frozen dataclass that can be written to JSON and read back."""
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no NaN, one trailing line feed."""
+        record = dataclasses.asdict(self)  # type: ignore[call-overload]
+        return json.dumps(record, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """The inverse of :meth:`to_json`, for records whose fields are plain."""
+        return cls(**json.loads(text))
+
+
+# ---------------------------------------------------------------------------------------------- data → model
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset(JsonRecord):
+    """A snapshot: cleaned, split, named by content. The folder ``path`` holds
+
+    ``train.parquet``, ``valid.parquet``, ``test.parquet`` (canonical columns, uniform values), ``quarantine.parquet`` (rows that
+    broke the contract, with ``_reason``), ``schema.json`` (:class:`~fairlead.schema.Schema`), ``profile.json`` (training rows,
+    a :class:`~fairlead.stats.profile.Profile`), ``report.json`` (what was read, refused, changed, flagged and why) and
+    ``dataset.json`` (this record).
+    """
+
+    path: str
+    digest: str
+    """SHA-256 over the content of the splits and the schema, hexadecimal."""
+    source: str
+    """Where the rows came from, for people and for ``mlflow.log_input``."""
+    rows: Mapping[str, int]
+    """Rows by split: train, valid, test, and quarantined."""
+
+
+# -------------------------------------------------------------------------------------------- model → bundle
+
+
+class Outcome(StrEnum):
+    """How a gate ended. Only *passed* and *not applicable* let a model through."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_MEASURABLE = "not measurable"
+    NOT_APPLICABLE = "not applicable"
+
+    @property
+    def lets_through(self) -> bool:
+        """Whether a model may be registered as far as this gate is concerned."""
+        return self in (Outcome.PASSED, Outcome.NOT_APPLICABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult(JsonRecord):
+    """One gate, judged. ``measured`` and ``bar`` are None where there is nothing to compare."""
+
+    gate: str
+    """The gate in words: ``roc_auc at least 0.8``."""
+    outcome: Outcome
+    reason: str
+    measured: float | None = None
+    bar: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate(JsonRecord):
+    """A trained model that has been evaluated. The folder ``path`` holds
+
+    ``model.skops`` (the fitted pipeline, input :meth:`fairlead.schema.Batch.as_array`), ``schema.json`` (with classes, positive class
+    and threshold), ``evaluation.json``, ``heldout.npz`` (``numbers`` float32, ``text_0`` …, at most 5,000 encoded test rows, and the model's
+    answers ``expected``), ``predictions.parquet`` (``row``, ``actual``, ``predicted`` columns, test rows, for the paired
+    comparison with a champion), ``profile.json`` (of features and of predictions), ``code/`` (the project's own package, if the model
+    needs it) and ``candidate.json`` (this record).
+    """
+
+    path: str
+    name: str
+    """Short name of the candidate that won the search."""
+    parameters: Mapping[str, Any]
+    metrics: Mapping[str, float]
+    """On the test rows."""
+    baseline: Mapping[str, float]
+    """The same metrics for the baseline."""
+    gates: Sequence[Mapping[str, Any]]
+    """:class:`GateResult` records as mappings."""
+    trusted: Sequence[str]
+    """Types in ``model.skops`` beyond skops' own list; each belongs to the project's own package."""
+    dataset: str
+    """Digest of the dataset."""
+    project: str
+    """Digest of the project archive."""
+
+
+# ------------------------------------------------------------------------------------------- bundle → release
+
+
+@dataclass(frozen=True, slots=True)
+class ParityResult(JsonRecord):
+    """How one format did against the trained model on held-out rows."""
+
+    format: str
+    outcome: str
+    """``agrees``, ``disagrees``, ``not supported`` or ``not tried``."""
+    max_difference: float | None
+    rows: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle(JsonRecord):
+    """A Bento with its schema, reference profile and evidence, named by what changes predictions or runtime.
+
+    The folder ``path`` holds ``bundle.json`` (this record), ``bento/`` (the built Bento; the model, schema and reference are in its
+    ``src/``) and ``attestations/`` (what names the digest but does not change it).
+    """
+
+    path: str
+    name: str
+    digest: str
+    """SHA-256, hexadecimal. The Bento's version is its first 16 digits."""
+    format: str
+    """onnx, treelite or skops."""
+    parity: Sequence[Mapping[str, Any]]
+    candidate: str
+    dataset: str
+    uri: str = ""
+    """Where the store keeps it."""
+    format_version: int = 1
+
+
+# ------------------------------------------------------------------------------------------------- registry
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion(JsonRecord):
+    """One registered version of a model."""
+
+    name: str
+    version: int
+    digest: str
+    uri: str
+    aliases: Sequence[str]
+    run_id: str
+    created: str
+    """UTC, ISO 8601."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+# ----------------------------------------------------------------------------------------- surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A project as a stage sees it: unpacked, verified, read."""
+
+    root: Path
+    """Folder with the project file and the project's own package."""
+    project: Project
+    contract: Contract
+    digest: str
+    """SHA-256 of the project archive's content."""
+    source_root: Path | None = None
+    """What a relative source path is relative to (a laptop only; on a cluster sources are absolute)."""
+
+
+class Source(Protocol):
+    """Raw rows in pieces of bounded size."""
+
+    description: str
+
+    def fingerprint(self) -> str | None:
+        """A digest that changes whenever the rows may have changed; None if only reading can tell (SQL)."""
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows in a stable order, in batches of at most some 64 MiB, raw types. Raises DataError."""
+
+
+class Store(Protocol):
+    """Content-addressed folders and files: snapshots, archives, bundles."""
+
+    def has(self, kind: str, digest: str) -> bool:
+        """Whether a complete object of this name is there."""
+
+    def get(self, kind: str, digest: str, to: Path) -> None:
+        """Copy (or link) the object to the folder *to*. Raises NotFound, IntegrityError."""
+
+    def put(self, kind: str, digest: str, folder: Path) -> str:
+        """Keep *folder* under this name, atomically, and return its URI. Keeping it twice is no error."""
+
+
+class Tracker(Protocol):
+    """Where a stage writes down what it did. One tracker is one run."""
+
+    run_id: str
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Inputs of the stage; names get the stage's prefix, because KFP logs its own."""
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Figures."""
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Facts to search by."""
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """A file, or a folder with all in it."""
+
+    def dataset(self, record: Dataset, sample: pd.DataFrame, context: str) -> None:
+        """The data that went in (``mlflow.log_input``)."""
+
+    def trial(self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float) -> None:
+        """One finished trial of a search; value None means it failed."""
+
+
+class Registry(Protocol):
+    """Named versions of models, with aliases."""
+
+    def champion(self, name: str) -> ModelVersion | None:
+        """The version that serves, if any."""
+
+    def versions(self, name: str) -> Sequence[ModelVersion]:
+        """All versions, newest first."""
+
+    def register(self, bundle: Bundle, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> ModelVersion:
+        """Register a bundle: the first one becomes champion, later ones challenger. The same digest again is the same version."""
+
+    def promote(self, name: str, version: int, *, by: str, why: str) -> ModelVersion:
+        """Make a version the champion, and record who did it and why."""
+
+
+class Progress(Protocol):
+    """What a person watching sees."""
+
+    def note(self, text: str) -> None:
+        """One line about what is going on or what was found."""
+
+    def bar(self, text: str, total: int | None) -> AbstractContextManager[Any]:
+        """A bar for long work; the context's value is called with the number of steps done since the last call."""
