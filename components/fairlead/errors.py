@@ -20,6 +20,8 @@ A message names the value, the rule and the way out. The cause is chained (``rai
 
 from __future__ import annotations
 
+import json
+
 
 class FairleadError(Exception):
     """Something went wrong that a person can read about and mend."""
@@ -35,13 +37,20 @@ class FairleadError(Exception):
     def __str__(self) -> str:
         return f"{self.message}\n{self.hint}" if self.hint else self.message
 
-    def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process boundaries: a task's failure is raised again by the runner.
-        return (_rebuild, (type(self), self.message, self.hint))
+    def to_json(self) -> str:
+        """The error as text, so that it can cross a process boundary: a task fails, its runner raises."""
+        return json.dumps({"kind": type(self).__name__, "message": self.message, "hint": self.hint})
+
+    @staticmethod
+    def from_json(text: str) -> FairleadError:
+        """The inverse of :meth:`to_json`; an unknown kind becomes a plain FairleadError."""
+        record = json.loads(text)
+        kinds = {kind.__name__: kind for kind in _all_kinds(FairleadError)}
+        return kinds.get(record["kind"], FairleadError)(record["message"], hint=record["hint"])
 
 
-def _rebuild(kind: type[FairleadError], message: str, hint: str) -> FairleadError:
-    return kind(message, hint=hint)
+def _all_kinds(kind: type[FairleadError]) -> list[type[FairleadError]]:
+    return [kind, *(found for child in kind.__subclasses__() for found in _all_kinds(child))]
 
 
 class ProjectError(FairleadError):

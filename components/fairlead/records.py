@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+from fairlead.errors import IntegrityError
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import NDArray
 
+    from fairlead.schema import Batch, Output, Schema
     from fairlead.spec import Contract, Project
 
 
@@ -37,11 +42,31 @@ class JsonRecord:
         return cls(**json.loads(text))
 
 
+class FolderRecord(JsonRecord):
+    """A record that stands in the folder it describes."""
+
+    FILE: ClassVar[str]
+    """Name of the record's file in the folder."""
+
+    @classmethod
+    def open(cls, folder: Path | str) -> Self:
+        """Read the record of *folder*. Its ``path`` becomes *folder*, because folders travel between machines.
+
+        Raises:
+            IntegrityError: The folder holds no such record, so it is not what it is taken for.
+        """
+        try:
+            text = (Path(folder) / cls.FILE).read_text(encoding="utf-8")
+        except OSError as cause:
+            raise IntegrityError(f"{folder} is no {cls.__name__.lower()}: it has no {cls.FILE}") from cause
+        return cls(**(json.loads(text) | {"path": str(folder)}))
+
+
 # ---------------------------------------------------------------------------------------------- data → model
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset(JsonRecord):
+class Dataset(FolderRecord):
     """A snapshot: cleaned, split, named by content. The folder ``path`` holds
 
     ``train.parquet``, ``valid.parquet``, ``test.parquet`` (canonical columns, uniform values), ``quarantine.parquet`` (rows that
@@ -49,6 +74,8 @@ class Dataset(JsonRecord):
     a :class:`~fairlead.stats.profile.Profile`), ``report.json`` (what was read, refused, changed, flagged and why) and
     ``dataset.json`` (this record).
     """
+
+    FILE: ClassVar[str] = "dataset.json"
 
     path: str
     digest: str
@@ -89,7 +116,7 @@ class GateResult(JsonRecord):
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate(JsonRecord):
+class Candidate(FolderRecord):
     """A trained model that has been evaluated. The folder ``path`` holds
 
     ``model.skops`` (the fitted pipeline, input :meth:`fairlead.schema.Batch.as_array`), ``schema.json`` (with classes, positive class
@@ -98,6 +125,8 @@ class Candidate(JsonRecord):
     comparison with a champion), ``profile.json`` (of features and of predictions), ``code/`` (the project's own package, if the model
     needs it) and ``candidate.json`` (this record).
     """
+
+    FILE: ClassVar[str] = "candidate.json"
 
     path: str
     name: str
@@ -133,12 +162,14 @@ class ParityResult(JsonRecord):
 
 
 @dataclass(frozen=True, slots=True)
-class Bundle(JsonRecord):
+class Bundle(FolderRecord):
     """A Bento with its schema, reference profile and evidence, named by what changes predictions or runtime.
 
     The folder ``path`` holds ``bundle.json`` (this record), ``bento/`` (the built Bento; the model, schema and reference are in its
     ``src/``) and ``attestations/`` (what names the digest but does not change it).
     """
+
+    FILE: ClassVar[str] = "bundle.json"
 
     path: str
     name: str
@@ -237,6 +268,30 @@ class Tracker(Protocol):
 
     def trial(self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float) -> None:
         """One finished trial of a search; value None means it failed."""
+
+
+Answer = Callable[["Batch"], "NDArray[np.float64]"]
+"""Encoded rows to answers, in the shape of ``fairlead.schema.answers``."""
+
+OpenModel = Callable[[str, Path, "Schema", Sequence[str], "Path | None"], Answer]
+"""Opens an exported model: format, file, schema, trusted types, folder of the project's own code."""
+
+
+class Champion(Protocol):
+    """The model that serves now, ready to answer for a comparison."""
+
+    version: ModelVersion
+    output: Output
+
+    def answers(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.float64]:
+        """Answer raw columns; they are encoded by the champion's own schema. Raises IntegrityError if it cannot."""
+
+
+class BentoBuilder(Protocol):
+    """Builds Bentos."""
+
+    def build(self, name: str, version: str, source: Path, out: Path) -> None:
+        """Build the Bento *name*:*version* of the folder *source* (``bentofile.yaml`` inside) and leave it at *out*."""
 
 
 class Registry(Protocol):

@@ -6,7 +6,8 @@ regression, forecast    one column, the predicted value
 clustering              one column a cluster, larger is closer; the label is the largest
 ======================  ==============================================================
 
-Every format (scikit-learn, ONNX, treelite, skops) answers in this shape, so that they can be compared and swapped.
+Every format (scikit-learn, ONNX, treelite, skops) answers in this shape, so that they can be compared and
+swapped.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fairlead.schema.fields import Output
 
 
 def answers_of(estimator: Any, task: str, array: NDArray[Any]) -> NDArray[np.float64]:
@@ -35,3 +38,20 @@ def answers_of(estimator: Any, task: str, array: NDArray[Any]) -> NDArray[np.flo
     else:
         answer = np.reshape(estimator.predict(array), (len(array), 1))
     return np.asarray(answer, dtype=np.float64)
+
+
+def labels_of(output: Output, answers: NDArray[np.float64]) -> list[str]:
+    """The class that is called for each row of probabilities.
+
+    With two classes the positive one is called at ``output.threshold`` or above; with more, the most probable.
+
+    >>> output = Output("classification", classes=("no", "yes"), positive="yes", threshold=0.3)
+    >>> labels_of(output, np.array([[0.7, 0.3], [0.8, 0.2]]))
+    ['yes', 'no']
+    """
+    if len(output.classes) == 2:
+        positive = output.classes.index(output.positive)
+        called = np.where(answers[:, positive] >= output.threshold, positive, 1 - positive)
+    else:
+        called = answers.argmax(axis=1)
+    return [output.classes[position] for position in called.tolist()]

@@ -42,12 +42,14 @@ class Field:
         """
         if self.kind == "text":
             return ()
-        return tuple(f"{self.name}.{part}" for part in self.parts) if self.kind == "datetime" else (self.name,)
+        if self.kind == "datetime":
+            return tuple(f"{self.name}.{part}" for part in self.parts)
+        return (self.name,)
 
 
 @dataclass(frozen=True, slots=True)
 class SeriesShape:
-    """Forecast only: what one request row carries. See ``fairlead.schema.series`` for the features made of it."""
+    """Forecast only: what one request row carries. ``fairlead.schema.series`` makes features of it."""
 
     keys: tuple[str, ...]
     """Values of the series key seen in training; the position is the code the model sees."""
@@ -87,7 +89,7 @@ class Schema:
     def columns(self) -> tuple[str, ...]:
         """Names of the numeric columns after encoding, in order."""
         if self.series is not None:
-            from fairlead.schema.series import feature_names
+            from fairlead.schema.series import feature_names  # noqa: PLC0415 - it needs SeriesShape
 
             return feature_names(self.series)
         return tuple(column for field in self.fields for column in field.columns)
@@ -99,7 +101,7 @@ class Schema:
 
     @property
     def categorical(self) -> tuple[int, ...]:
-        """Positions of the encoded columns that hold category codes (0 … k-1; -1 is *other*; NaN is missing)."""
+        """Positions of the encoded columns with category codes (0 … k-1; -1 is *other*; NaN is missing)."""
         if self.series is not None:
             return (0,)
         position, found = 0, []
@@ -122,7 +124,8 @@ class Schema:
 
     def to_json(self) -> str:
         """Canonical JSON: the same schema is the same text, byte for byte."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        plain = dataclasses.asdict(self)
+        return json.dumps(plain, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Schema:
@@ -133,7 +136,9 @@ class Schema:
         """
         raw: Mapping[str, Any] = json.loads(text)
         if raw.get("version") != SCHEMA_VERSION:
-            raise ValueError(f"schema version is {raw.get('version')!r}, this fairlead reads {SCHEMA_VERSION}")
+            raise ValueError(
+                f"schema version is {raw.get('version')!r}, this fairlead reads {SCHEMA_VERSION}"
+            )
         return cls(
             name=raw["name"],
             fields=tuple(Field(**_tuples(field)) for field in raw["fields"]),

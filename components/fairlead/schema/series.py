@@ -1,8 +1,8 @@
 """Forecast features: a window of history and a step ahead become lags, levels and calendar numbers.
 
-One row asks: *given the last ``window`` values of this series, the last of them at ``at``, what comes ``step`` periods
-later?* The model is direct (the step is a feature), so one model serves all steps up to the horizon. Training makes its
-rows with the same function, from every origin in the past.
+One row asks: *given the last ``window`` values of this series, the last of them at ``at``, what comes ``step``
+periods later?* The model is direct (the step is a feature), so one model serves all steps up to the horizon.
+Training makes its rows with the same function, from every origin in the past.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ PERIOD: dict[str, np.timedelta64] = {
     "week": np.timedelta64(7, "D"),
 }
 REQUEST_FIELDS = ("key", "at", "history", "step")
-"""What one request row carries: the series' key, the time of the last value, the values oldest first, the step ahead."""
+"""What one request row carries: the series' key, the time of the last value, the values oldest first, and the
+step ahead."""
 
 _CALENDAR = ("weekday", "day", "month")
 
@@ -47,7 +48,9 @@ def feature_names(shape: SeriesShape) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def series_features(shape: SeriesShape, columns: Mapping[str, Sequence[Any] | NDArray[Any]]) -> NDArray[np.float32]:
+def series_features(
+    shape: SeriesShape, columns: Mapping[str, Sequence[Any] | NDArray[Any]]
+) -> NDArray[np.float32]:
     """Encode rows with the columns of :data:`REQUEST_FIELDS`; history has shape (rows, window)."""
     code = {key: float(position) for position, key in enumerate(shape.keys)}
     codes = np.array([code.get(str(key), -1.0) for key in columns["key"]])
@@ -76,7 +79,8 @@ def features_of(
     season = history[:, -shape.season :]
     target = at + step * PERIOD[shape.every].astype("timedelta64[s]")
     parts = [
-        codes, step, seasonal_naive(shape, history, step), season.mean(axis=1), history.mean(axis=1), history.std(axis=1),
+        codes, step, seasonal_naive(shape, history, step),
+        season.mean(axis=1), history.mean(axis=1), history.std(axis=1),
         season.mean(axis=1) - history[:, : shape.season].mean(axis=1),
         *(history[:, -1 - lag] for lag in lags(shape)),
         *_calendar_of(target, hourly=shape.every == "hour"),
@@ -84,7 +88,9 @@ def features_of(
     return np.column_stack(parts).astype(np.float32)
 
 
-def seasonal_naive(shape: SeriesShape, history: NDArray[np.float64], step: NDArray[np.int64]) -> NDArray[np.float64]:
+def seasonal_naive(
+    shape: SeriesShape, history: NDArray[np.float64], step: NDArray[np.int64]
+) -> NDArray[np.float64]:
     """The value one season before the target: the baseline every forecast must beat.
 
     >>> shape = SeriesShape((), "day", window=7, horizon=7, season=7)

@@ -1,0 +1,104 @@
+"""The project as one content-named archive: what travels to a pipeline instead of a folder.
+
+It holds the project file, the contract and the project's own Python code, and no data. It is an uncompressed tar with fixed
+owners, modes and times, so the same content is the same file on every machine; its SHA-256 is the project's digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from pathlib import Path
+
+from fairlead.adapters.store import FolderStore
+from fairlead.errors import IntegrityError, NotFound, ProjectError
+from fairlead.records import Workspace
+from fairlead.spec import Contract, Project, load_contract, load_project
+from fairlead.spec.consistency import check_consistent
+
+PROJECT_FILE = "fairlead.yaml"
+ARCHIVE = "project.tar"
+MAX_BYTES = 20 * 1024 * 1024
+_SKIPPED = frozenset({"__pycache__", "data", "node_modules", "venv"})
+
+
+def pack(root: Path) -> bytes:
+    """The archive of the project in *root*.
+
+    Raises:
+        ProjectError: There is no project file or contract, or the code is larger than 20 MiB.
+    """
+    project, _contract = read_project(root)
+    members = sorted({PROJECT_FILE, project.data.contract, *code_files(root)})
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name in members:
+            content = (root / name).read_bytes()
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(content), 0o644, 0
+            archive.addfile(entry, io.BytesIO(content))
+    if buffer.tell() > MAX_BYTES:
+        raise ProjectError(
+            f"the project's code takes {buffer.tell() / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB travel",
+            hint="Keep data out of the project's Python folders; data belongs to data.source.",
+        )
+    return buffer.getvalue()
+
+
+def code_files(root: Path) -> list[str]:
+    """Names of the Python files below *root*, sorted, without hidden folders, caches and data."""
+    return sorted(
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if not any(part in _SKIPPED or part.startswith(".") for part in path.relative_to(root).parts)
+    )
+
+
+def push(root: Path, store: FolderStore, scratch: Path) -> str:
+    """Keep the project's archive in *store*; returns the pipeline's ``project`` value, ``PATH@sha256:DIGEST``."""
+    content = pack(root)
+    digest = hashlib.sha256(content).hexdigest()
+    if not store.has("projects", digest):
+        scratch.mkdir(parents=True, exist_ok=True)
+        (scratch / ARCHIVE).write_bytes(content)
+        store.put("projects", digest, scratch)
+    return f"{store.path('projects', digest) / ARCHIVE}@sha256:{digest}"
+
+
+def unpack(value: str, into: Path, source_root: Path | None = None) -> Workspace:
+    """Open a pipeline's ``project`` value in the folder *into*.
+
+    Raises:
+        ProjectError: The value has not the form ``PATH@sha256:DIGEST``.
+        NotFound: There is no such archive.
+        IntegrityError: The archive is not the one that the digest names.
+    """
+    path, separator, digest = value.rpartition("@sha256:")
+    if not separator:
+        raise ProjectError(
+            f"project is {value!r}, but must be an archive with its digest: PATH@sha256:DIGEST",
+            hint="`fairlead push` stores the project and prints the value.",
+        )
+    try:
+        content = Path(path.removeprefix("file://")).read_bytes()
+    except OSError as cause:
+        raise NotFound(f"no project archive at {path}: {cause.strerror}") from cause
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != digest:
+        raise IntegrityError(
+            f"the project archive {path} has the digest {actual[:16]}…, but {digest[:16]}… was asked for",
+            hint="It was changed after `fairlead push`; push again and use the value it prints.",
+        )
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        archive.extractall(into, filter="data")
+    project, contract = read_project(into)
+    return Workspace(into, project, contract, digest, source_root)
+
+
+def read_project(root: Path) -> tuple[Project, Contract]:
+    """The project file and the contract in *root*, each checked and held against the other."""
+    project = load_project(root / PROJECT_FILE)
+    contract = load_contract(root / project.data.contract)
+    check_consistent(project, contract)
+    return project, contract

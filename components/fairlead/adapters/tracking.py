@@ -1,0 +1,259 @@
+"""MLflow tracking: one tracker is one run.
+
+Only ``MlflowClient`` is used, never the fluent API: the fluent API keeps its run in process-wide state and removes
+``MLFLOW_RUN_ID`` from the environment at its first call.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+from fairlead.adapters.settings import TRACKING_URI, Settings
+from fairlead.errors import ServiceError
+from fairlead.records import Dataset, Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment
+
+_MAX_PARAM = 6000  # MLflow's limit on the length of a parameter
+_BATCH = 100  # MLflow's limit on parameters and tags a request
+
+
+def check_reachable(uri: str, seconds: float = 5.0) -> None:
+    """Refuse to start work that could not be logged.
+
+    Raises:
+        ServiceError: *uri* is a server that does not answer within *seconds*.
+    """
+    if not uri.startswith(("http://", "https://")):
+        return
+    try:
+        with urlopen(Request(f"{uri.rstrip('/')}/health"), timeout=seconds) as answer:  # noqa: S310 - scheme checked
+            answer.read()
+    except (URLError, OSError) as cause:
+        reason = getattr(cause, "reason", cause)
+        raise ServiceError(
+            f"the MLflow server {uri} does not answer: {reason}",
+            hint=f"Start it, or unset {TRACKING_URI} to log to .fairlead/mlflow.db.",
+        ) from cause
+
+
+def client_of(settings: Settings) -> MlflowClient:
+    """An MLflow client. Usage statistics of MLflow and optuna stay off: no host is contacted that was not configured."""
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    os.environ["DO_NOT_TRACK"] = "true"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    # MLflow's optuna storage makes a client of its own and finds the server only here.
+    os.environ[TRACKING_URI] = settings.tracking_uri
+    from mlflow import MlflowClient
+
+    with mlflow_errors(settings.tracking_uri):
+        return MlflowClient(settings.tracking_uri, registry_uri=settings.tracking_uri)
+
+
+@contextlib.contextmanager
+def mlflow_errors(uri: str) -> Iterator[None]:
+    """Turn MLflow's and the database's exceptions into a ServiceError."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError) as cause:
+        first_line = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+        raise ServiceError(f"MLflow at {uri} failed: {first_line}") from cause
+
+
+def experiment_of(client: MlflowClient, settings: Settings, name: str) -> Experiment:
+    """The project's experiment, made when it is missing. Two tasks may do so at once."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        # Somebody else may have been faster; then it is there.
+        with contextlib.suppress(MlflowException):
+            client.create_experiment(name, artifact_location=_artifacts_of(settings, name))
+        found = client.get_experiment_by_name(name)
+    if found is None:
+        raise ServiceError(f"MLflow at {settings.tracking_uri} does not create the experiment {name!r}")
+    return found
+
+
+def _artifacts_of(settings: Settings, name: str) -> str | None:
+    return f"{settings.artifact_root}/{name}" if settings.artifact_root else None
+
+
+def lock_digest() -> str:
+    """SHA-256 over name and version of every installed distribution: the environment a result was made in."""
+    pins = sorted({f"{dist.name.lower()}=={dist.version}" for dist in distributions() if dist.name})
+    return hashlib.sha256("\n".join(pins).encode()).hexdigest()
+
+
+class MlflowTracker:
+    """Fulfils :class:`fairlead.records.Tracker` with one MLflow run."""
+
+    def __init__(self, client: MlflowClient, settings: Settings, run_id: str, stage: str, *, owned: bool) -> None:
+        """Write to the run *run_id*; *owned* says whether this tracker opened it and must close it."""
+        self._client = client
+        self._settings = settings
+        self._owned = owned
+        self._study: Any = None
+        self.run_id = run_id
+        self.stage = stage
+
+    @classmethod
+    def open(cls, settings: Settings, workspace: Workspace, stage: str) -> MlflowTracker:
+        """Continue the run that ``MLFLOW_RUN_ID`` names, or start one (below ``FAIRLEAD_PARENT_RUN`` if that is set)."""
+        client = client_of(settings)
+        with mlflow_errors(settings.tracking_uri):
+            if settings.run_id:
+                tracker = cls(client, settings, settings.run_id, stage, owned=False)
+            else:
+                experiment = experiment_of(client, settings, workspace.project.name)
+                parent = {"mlflow.parentRunId": settings.parent_run} if settings.parent_run else {}
+                run = client.create_run(experiment.experiment_id, tags=parent, run_name=stage)
+                tracker = cls(client, settings, run.info.run_id, stage, owned=True)
+        tracker.tags({"fairlead.stage": stage, "fairlead.code": workspace.digest, "fairlead.lock": lock_digest()})
+        return tracker
+
+    def close(self, error: BaseException | None) -> None:
+        """End the run as finished or, with the reason as a tag, as failed. A run somebody else opened stays open."""
+        if error is not None:
+            self.tags({"fairlead.failure": f"{type(error).__name__}: {error}"[:5000]})
+        with mlflow_errors(self._settings.tracking_uri):
+            if self._study is not None:
+                self._study._storage.flush_all_batches()  # noqa: SLF001 - optuna has no public way to the storage
+            if self._owned:
+                self._client.set_terminated(self.run_id, "FINISHED" if error is None else "FAILED")
+
+    def params(self, values: Mapping[str, Any]) -> None:
+        """Log parameters as ``STAGE.NAME``: KFP logs a component's inputs under their bare names and must not clash."""
+        from mlflow.entities import Param
+
+        entries = [Param(f"{self.stage}.{name}", str(value)[:_MAX_PARAM]) for name, value in values.items()]
+        self._log_batches(params=entries)
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        """Log metrics."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        self._log_batches(metrics=[Metric(name, float(value), now, step or 0) for name, value in values.items()])
+
+    def tags(self, values: Mapping[str, str]) -> None:
+        """Set tags."""
+        from mlflow.entities import RunTag
+
+        self._log_batches(tags=[RunTag(name, str(value)) for name, value in values.items()])
+
+    def _log_batches(self, **entries: list[Any]) -> None:
+        [(kind, items)] = entries.items()
+        with mlflow_errors(self._settings.tracking_uri):
+            for start in range(0, len(items), _BATCH):
+                self._client.log_batch(self.run_id, **{kind: items[start : start + _BATCH]})
+
+    def artifact(self, path: Path, folder: str = "") -> None:
+        """Log a file or a whole folder."""
+        log = self._client.log_artifacts if path.is_dir() else self._client.log_artifact
+        with mlflow_errors(self._settings.tracking_uri):
+            log(self.run_id, str(path), folder or None)
+
+    def dataset(self, record: Dataset, sample: pd.DataFrame, context: str) -> None:
+        """Log the snapshot as an input, with the schema of *sample*; the rows themselves stay where they are."""
+        from mlflow.data.pandas_dataset import from_pandas
+        from mlflow.entities import DatasetInput, InputTag
+
+        described = from_pandas(sample, source=record.source, name="snapshot", digest=record.digest[:36])
+        entry = DatasetInput(described._to_mlflow_entity(), [InputTag("mlflow.data.context", context)])  # noqa: SLF001
+        with mlflow_errors(self._settings.tracking_uri):
+            self._client.log_inputs(self.run_id, datasets=[entry])
+        self.tags({"fairlead.data": record.digest})
+
+    def trial(self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float) -> None:
+        """Add a finished trial to the optuna study *study*, which MLflow keeps as runs of the same experiment."""
+        import optuna
+        from optuna.trial import TrialState, create_trial
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        if self._study is None:
+            from mlflow.optuna.storage import MlflowStorage
+
+            experiment = self._client.get_run(self.run_id).info.experiment_id
+            with mlflow_errors(self._settings.tracking_uri):
+                self._study = optuna.create_study(
+                    storage=MlflowStorage(experiment_id=experiment), study_name=study, load_if_exists=True
+                )
+        choices = {name: optuna.distributions.CategoricalDistribution([_plain(v)]) for name, v in parameters.items()}
+        trial = create_trial(
+            params={name: _plain(v) for name, v in parameters.items()},
+            distributions=choices,
+            value=value,
+            state=TrialState.FAIL if value is None else TrialState.COMPLETE,
+            user_attrs={"number": number, "seconds": round(seconds, 3)},
+        )
+        with mlflow_errors(self._settings.tracking_uri):
+            self._study.add_trial(trial)
+
+
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def open_parent_run(settings: Settings, project: str, tags: Mapping[str, str]) -> str:
+    """Start the MLflow run of a whole pipeline run; returns its id."""
+    client = client_of(settings)
+    with mlflow_errors(settings.tracking_uri):
+        experiment = experiment_of(client, settings, project)
+        run = client.create_run(experiment.experiment_id, tags=dict(tags), run_name=tags.get("fairlead.run"))
+        return str(run.info.run_id)
+
+
+def close_parent_run(settings: Settings, run_id: str, status: str, tags: Mapping[str, str]) -> None:
+    """End the run of a whole pipeline run with *status* (FINISHED, FAILED, KILLED)."""
+    client = client_of(settings)
+    with mlflow_errors(settings.tracking_uri):
+        for name, value in tags.items():
+            client.set_tag(run_id, name, value)
+        client.set_terminated(run_id, status)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One pipeline run as the registry of runs knows it."""
+
+    run_id: str
+    name: str
+    started_ms: int
+    status: str
+    tags: Mapping[str, str]
+
+
+def list_parent_runs(settings: Settings, project: str, last: int) -> list[RunSummary]:
+    """The newest *last* pipeline runs of *project*; empty if it never ran."""
+    client = client_of(settings)
+    with mlflow_errors(settings.tracking_uri):
+        experiment = client.get_experiment_by_name(project)
+        if experiment is None:
+            return []
+        found = client.search_runs(
+            [experiment.experiment_id],
+            filter_string="tags.`fairlead.run` != ''",
+            max_results=last,
+            order_by=["attributes.start_time DESC"],
+        )
+    return [
+        RunSummary(run.info.run_id, run.info.run_name or "", run.info.start_time, run.info.status, dict(run.data.tags))
+        for run in found
+    ]

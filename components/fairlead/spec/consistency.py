@@ -1,0 +1,74 @@
+"""Whether the project file and the data contract speak of the same columns."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+
+from fairlead.errors import ProjectError
+from fairlead.spec.contract import Contract
+from fairlead.spec.project import Project
+
+
+def check_consistent(project: Project, contract: Contract) -> None:
+    """Raise ProjectError with everything that does not fit between the two files."""
+    found = [*_unknown_columns(project, contract), *_wrong_types(project, contract), *_feature_mistakes(project, contract)]
+    if found:
+        raise ProjectError(
+            f"fairlead.yaml and {project.data.contract} do not fit together:\n" + "\n".join(f"  {line}" for line in found)
+        )
+
+
+def not_features(project: Project) -> frozenset[str]:
+    """Columns that the project file gives another role than feature."""
+    data = project.data
+    series = {*data.series.by, data.series.value} if data.series else set()
+    return frozenset({name for name in (data.target, data.time, data.group) if name} | series)
+
+
+def _named_columns(project: Project) -> Iterator[tuple[str, str]]:
+    """Where the project file names a column, and which."""
+    data = project.data
+    for field, name in (("data.target", data.target), ("data.time", data.time), ("data.group", data.group)):
+        if name:
+            yield field, name
+    if data.series:
+        yield "data.series.value", data.series.value
+        yield from (("data.series.by", name) for name in data.series.by)
+    yield from (("model.slices", name) for name in project.model.slices)
+
+
+def _unknown_columns(project: Project, contract: Contract) -> Iterator[str]:
+    for field, name in _named_columns(project):
+        if name not in contract.columns:
+            nearest = difflib.get_close_matches(name, contract.columns, n=1)
+            advice = f"did you mean {nearest[0]!r}?" if nearest else f"it has: {', '.join(contract.columns)}"
+            yield f"{field} is {name!r}, which the contract does not have ({advice})"
+
+
+def _wrong_types(project: Project, contract: Contract) -> Iterator[str]:
+    data, task = project.data, project.model.task
+    needed = {"data.time": (data.time, ("datetime",))}
+    if data.series:
+        needed["data.series.value"] = (data.series.value, ("number", "integer"))
+    if task == "regression":
+        needed["data.target"] = (data.target, ("number", "integer"))
+    if task == "classification":
+        needed["data.target"] = (data.target, ("boolean", "category", "integer", "text"))
+    for field, (name, types) in needed.items():
+        column = contract.columns.get(name or "")
+        if column is not None and column.type not in types:
+            yield f"{field} is {name!r} of type {column.type}, but must be {' or '.join(types)}"
+
+
+def _feature_mistakes(project: Project, contract: Contract) -> Iterator[str]:
+    if project.model.task == "forecast":
+        return
+    features = contract.features(*not_features(project))
+    if not features:
+        yield "the contract leaves no feature: every column is target, time, group, identifier or ignored"
+    for name, column in features.items():
+        if column.known == "later":
+            yield f"{name} is a feature but only known later; set `use: ignore`, or the model learns from the future"
+        if column.type == "category" and column.values is None:
+            yield f"{name} is a category feature without values; list them, their order is the model's encoding"

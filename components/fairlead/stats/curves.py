@@ -1,0 +1,99 @@
+"""The points of the curves people know: ROC, precision-recall, lift, calibration. For two classes.
+
+Curves of many rows are thinned to at most :data:`POINTS` points, evenly along the curve's length, ends kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairlead.stats.intervals import wilson
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+POINTS = 200
+"""More cannot be told apart in a picture half a page wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points in order."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Rows with similar probabilities: what was said and what came true."""
+
+    rows: int
+    said: float
+    """Mean probability."""
+    came_true: float
+    """Share of positives."""
+    low: float
+    """Wilson 95 % interval of that share."""
+    high: float
+
+
+def roc(positive: Bools, score: Floats) -> Curve:
+    """False positive rate (x) against recall (y), from (0, 0) to (1, 1). Both classes must be present.
+
+    >>> roc(np.array([True, False]), np.array([0.9, 0.1]))
+    Curve(x=(0.0, 0.0, 1.0), y=(0.0, 1.0, 1.0))
+    """
+    hits, called = _counts(positive, score)
+    return _thin((called - hits) / (called - hits)[-1], hits / hits[-1])
+
+
+def precision_recall(positive: Bools, score: Floats) -> Curve:
+    """Recall (x) against precision (y), strictest threshold first. A positive must be present."""
+    hits, called = _counts(positive, score)
+    return _thin(hits[1:] / hits[-1], hits[1:] / called[1:])
+
+
+def lift(positive: Bools, score: Floats) -> Curve:
+    """Share of rows called, best scores first (x), against positives found per positive of a random choice
+    (y)."""
+    hits, called = _counts(positive, score)
+    share = called[1:] / called[-1]
+    return _thin(share, hits[1:] / hits[-1] / share)
+
+
+def _counts(positive: Bools, score: Floats) -> tuple[Floats, Floats]:
+    """Positives and rows at or above each distinct score, highest first, after a leading zero."""
+    order = np.argsort(-score, kind="stable")
+    ends = np.r_[np.flatnonzero(np.diff(score[order])), len(score) - 1]
+    hits = np.cumsum(positive[order])[ends]
+    return np.r_[0.0, hits], np.r_[0.0, ends + 1.0]
+
+
+def _thin(x: Floats, y: Floats, points: int = POINTS) -> Curve:
+    if len(x) > points:
+        height = float(np.ptp(y)) or 1.0
+        length = np.r_[0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)) / height)]
+        kept = np.unique(np.searchsorted(length, np.linspace(0.0, length[-1], points)).clip(0, len(x) - 1))
+        x, y = x[kept], y[kept]
+    return Curve(tuple(x.tolist()), tuple(y.tolist()))
+
+
+def calibration(positive: Bools, probability: Floats, bins: int = 10) -> tuple[CalibrationBin, ...]:
+    """What was said against what came true, in bins of equally many rows.
+
+    Bins of equal width would put nearly all rows of a rare class into the first one. Equal probabilities stay
+    in one bin, so there may be fewer bins than asked for.
+    """
+    inner = np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1])
+    place = np.searchsorted(np.unique(inner), probability, side="left")
+    return tuple(_bin(positive[place == code], probability[place == code]) for code in np.unique(place))
+
+
+def _bin(positive: Bools, probability: Floats) -> CalibrationBin:
+    rows, hits = len(positive), int(positive.sum())
+    interval = wilson(hits, rows)
+    return CalibrationBin(rows, float(probability.mean()), hits / rows, interval.low, interval.high)

@@ -1,0 +1,46 @@
+"""The ``fairlead`` command: its verbs, and how errors reach a person."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from fairlead.cli import check, compile, data, demo, init, models, plan, push, run, runs, serve  # noqa: A004
+from fairlead.errors import FairleadError
+
+app = typer.Typer(
+    name="fairlead",
+    help="Lead a machine-learning model from data to production traffic, and keep it there.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=(
+        "Exit codes: 0 done; 1 failed; 2 project file, contract or argument; 3 data; 4 training; 5 a gate was missed; "
+        "6 export; 7 a digest does not match; 8 MLflow, a database, a port or a disk; 9 not found; 130 interrupted."
+    ),
+)
+
+for verb in (init, check, plan, run, serve, demo, push, compile, runs):
+    app.command(verb.NAME, epilog=verb.EXAMPLES)(verb.command)
+app.add_typer(data.app, name="data")
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one message and an exit code by its kind."""
+    try:
+        app()
+    except FairleadError as error:
+        print(f"error: {error.message}", file=sys.stderr)  # noqa: T201
+        if error.hint:
+            print(f"  → {error.hint}", file=sys.stderr)  # noqa: T201
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted; nothing half-written was kept. Run again to go on.", file=sys.stderr)  # noqa: T201
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

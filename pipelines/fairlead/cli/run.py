@@ -1,0 +1,128 @@
+"""``fairlead run``: from the project file to a registered bundle."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fairlead.cli.options import Place, ProjectFolder, place_of
+from fairlead.cli.show import number, say, table, watcher
+
+if TYPE_CHECKING:
+    from fairlead.runners.local import RunnerName, RunResult
+
+NAME = "run"
+EXAMPLES = "Examples:  fairlead run   |   fairlead run -C examples/fraud   |   fairlead run --runner reference"
+
+
+def command(
+    project: ProjectFolder = Path(),
+    runner: Annotated[
+        str, typer.Option(help="local: tasks forked from a warm process. reference: KFP's own SubprocessRunner.")
+    ] = "local",
+) -> None:
+    """Run the training pipeline on this machine: data, search, model, gates, bundle, registration."""
+    from fairlead.errors import ProjectError
+
+    if runner not in ("local", "reference"):
+        raise ProjectError(f"runner is {runner!r}, but must be local or reference")
+    place = place_of(project)
+    result = run_project(place, "reference" if runner == "reference" else "local")
+    show_result(place, result)
+
+
+def run_project(place: Place, runner: RunnerName = "local") -> RunResult:
+    """Run the training flow of a project and log it as one MLflow run.
+
+    Raises:
+        FairleadError: The stage's own error. The MLflow run is closed as failed, with the reason.
+    """
+    from dataclasses import replace
+
+    from fairlead.adapters import archives
+    from fairlead.adapters.tracking import check_reachable, close_parent_run, open_parent_run
+    from fairlead.runners.local import run_training
+    from fairlead.runners.planning import write_last
+    from fairlead.runners.warm import WarmServer
+
+    settings = place.settings()
+    check_reachable(settings.tracking_uri)
+    server = WarmServer()
+    server.start()  # the imports go on while the project is read and packed
+    with tempfile.TemporaryDirectory(prefix="fairlead-") as scratch:
+        value = archives.push(place.root, place.store(), Path(scratch))
+    name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{value[-64:][:6]}"
+    folder = place.state / "runs" / name
+    (folder / "logs").mkdir(parents=True)
+
+    def warmly(function: Any, *args: Any) -> Any:
+        return server.call(function, *args, environment={}, log=folder / "logs" / "runner.log")
+
+    inputs = warmly(_inputs_of_folder, str(place.root))
+    parent = warmly(open_parent_run, settings, place.project().name, {"fairlead.run": name, "fairlead.runner": runner})
+    outcome: tuple[str, Mapping[str, str]] = ("KILLED", {})
+    try:
+        with watcher() as watch:
+            result = run_training(
+                value, str(place.root), replace(settings, parent_run=parent), folder, watch, runner, server
+            )
+        outcome = ("FINISHED", {"fairlead.bundle": result.bundle_digest})
+    except Exception as error:
+        outcome = ("FAILED", {"fairlead.failure": str(error)[:5000]})
+        show_gates(folder)
+        say_pages(folder)
+        raise
+    finally:
+        warmly(close_parent_run, settings, parent, *outcome)
+    write_last(place.state, inputs, result.bundle_digest)
+    return result
+
+
+def _inputs_of_folder(root: str) -> Any:
+    from fairlead.cli.plan import present_inputs
+
+    return present_inputs(Place(Path(root)))
+
+
+def show_result(place: Place, result: RunResult) -> None:
+    """Print the gates, the bundle and where to look."""
+    show_gates(result.folder)
+    bundle = json.loads((place.store().path("bundles", result.bundle_digest) / "bundle.json").read_text(encoding="utf-8"))
+    say(f"bundle {result.bundle_digest[:16]} ({bundle['format']}) in {result.seconds:.1f} s")
+    say_pages(result.folder)
+    settings = place.settings()
+    say(f"MLflow:  mlflow ui --backend-store-uri {settings.tracking_uri}"
+        if settings.tracking_uri.startswith("sqlite") else f"MLflow:  {settings.tracking_uri}")  # fmt: skip
+    say("next:    fairlead serve")
+
+
+def show_gates(folder: Path) -> None:
+    """Print the gate table of a run, if it came as far as judging gates."""
+    for found in sorted(folder.glob("fairlead-training-*/model/candidate/candidate.json")):
+        candidate = json.loads(found.read_text(encoding="utf-8"))
+        say(f"best candidate: {candidate['name']} {_shown(candidate['parameters'])}")
+        if candidate["gates"]:
+            table("gates", ("gate", "outcome", "measured", "bar"), [
+                (gate["gate"], gate["outcome"], _figure(gate["measured"]), _figure(gate["bar"]))
+                for gate in candidate["gates"]
+            ])  # fmt: skip
+
+
+def say_pages(folder: Path) -> None:
+    """Print where the pages for people are."""
+    for page in sorted((folder / "pages").glob("*.html")):
+        say(f"page:    {page}")
+
+
+def _shown(parameters: Mapping[str, Any]) -> str:
+    return " ".join(f"{name}={number(value) if isinstance(value, float) else value}" for name, value in parameters.items())
+
+
+def _figure(value: float | None) -> float | str:
+    return "" if value is None else value

@@ -1,0 +1,69 @@
+"""``fairlead serve``: serve a registered model on this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairlead.cli.options import Place, ProjectFolder, place_of
+from fairlead.cli.show import say
+
+NAME = "serve"
+EXAMPLES = "Examples:  fairlead serve   |   fairlead serve --version 3 --port 8080"
+
+
+def command(
+    project: ProjectFolder = Path(),
+    version: Annotated[int | None, typer.Option(help="Version to serve. Default: the champion.")] = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+) -> None:
+    """Serve the champion, or another version, with BentoML until interrupted."""
+    from fairlead.adapters.bentos import serve_command
+
+    place = place_of(project)
+    bundle = bundle_folder(place, version)
+    refuse_taken_port(host, port)
+    arguments, environment = serve_command(bundle, port=port, host=host)
+    say(f"serving {bundle.name[:16]} at http://{host}:{port}  (POST /predict; stop with Ctrl-C)")
+    os.execve(arguments[0], arguments, {**os.environ, **environment})  # noqa: S606 - the server takes over this process
+
+
+def bundle_folder(place: Place, version: int | None) -> Path:
+    """Where the bundle of *version* (None: the champion) is, verified.
+
+    Raises:
+        NotFound: There is no such version, or no champion yet.
+    """
+    from fairlead.bundle.verify import verify
+    from fairlead.errors import NotFound
+
+    name = place.project().name
+    registry = place.registry()
+    chosen = registry.champion(name) if version is None else registry.version(name, version)
+    if chosen is None:
+        raise NotFound(f"model {name!r} has no champion yet", hint="`fairlead run` trains and registers one.")
+    store = place.store()
+    if not store.has("bundles", chosen.digest):
+        raise NotFound(f"the bundle {chosen.digest[:16]} of version {chosen.version} is not in {store.root}")
+    folder = store.path("bundles", chosen.digest)
+    verify(folder)
+    return folder
+
+
+def refuse_taken_port(host: str, port: int) -> None:
+    """Raise ServiceError if something listens there already: said before the model is loaded, not after."""
+    from fairlead.errors import ServiceError
+
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as cause:
+            raise ServiceError(
+                f"port {port} on {host} cannot be used: {cause.strerror}", hint="Choose another one with --port."
+            ) from cause

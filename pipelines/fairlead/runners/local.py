@@ -1,0 +1,228 @@
+"""Run a flow on this machine with KFP's own local orchestrator.
+
+The orchestrator decides what runs when, passes parameters and artifacts, and runs loops. How one task is run is the only
+thing exchanged here, at one place: the function with which KFP's SubprocessRunner starts a command. That function is
+private to the pinned kfp; a test fails if it changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from fairlead.adapters.progress import Event
+from fairlead.adapters.settings import Settings
+from fairlead.errors import FairleadError
+from fairlead.runners.task import parse_command, run_command
+from fairlead.runners.warm import ONE_THREAD, TaskCrashed, WarmServer
+
+RunnerName = Literal["local", "reference"]
+
+PAGES = {"data": "data/profile", "model": "model/evaluation", "bundle": "bundle/contents"}
+"""Pages for people: name to the artifact, as task and output."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted:
+    """A task's process is about to start."""
+
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEnded:
+    """A task has ended. ``failed`` holds the reason, empty if there is none."""
+
+    task: str
+    seconds: float
+    failed: str = ""
+
+
+Watcher = Callable[[TaskStarted | TaskEnded | Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run of the training flow gave."""
+
+    bundle_digest: str
+    folder: Path
+    """Everything the run left: artifacts by task, ``pages/``, ``logs/``."""
+    seconds: float
+
+
+def run_training(
+    project: str,
+    source_root: str,
+    settings: Settings,
+    folder: Path,
+    watch: Watcher,
+    runner: RunnerName = "local",
+    server: WarmServer | None = None,
+) -> RunResult:
+    """Run the training flow.
+
+    Args:
+        project: The ``project`` value, ``PATH@sha256:DIGEST``.
+        source_root: What a relative data source is relative to.
+        settings: Handed to every task through its environment.
+        folder: Where the run's artifacts, logs and pages go; made if it is missing.
+        watch: Told of every task's start, progress and end. May be called from several threads, one at a time.
+        runner: ``local`` forks tasks from *server*; ``reference`` starts an interpreter for each.
+        server: A server that is warming up already; one is started if it is None.
+
+    Raises:
+        FairleadError: A stage failed; the stage's own error.
+    """
+    started = time.monotonic()
+    (folder / "logs").mkdir(parents=True, exist_ok=True)
+    settings = replace(settings, failure_file=folder / "failure.json")
+    tell = _one_at_a_time(watch)
+    if runner == "local":
+        start = _warm_start(server or WarmServer(), settings, folder, tell)
+    else:
+        start = _cold_start(settings, folder, tell)
+    try:
+        digest = _orchestrate(project, source_root, folder, start)
+    except RuntimeError as cause:
+        raise _reason(settings, folder, cause) from cause
+    finally:
+        _collect_pages(folder)
+    return RunResult(digest, folder, time.monotonic() - started)
+
+
+StartTask = Callable[[list[str], Mapping[str, str] | None], int]
+"""What runs one task's command with additional environment variables, and returns its exit code."""
+
+
+def _orchestrate(project: str, source_root: str, folder: Path, start: StartTask) -> str:
+    """Have KFP's orchestrator run the graph, with *start* for every task. Returns the pipeline's output."""
+    from kfp import local
+
+    from fairlead.flows.training import training
+
+    with (folder / "logs" / "orchestrator.log").open("a") as log, contextlib.redirect_stdout(log), _starting(start):
+        warnings.filterwarnings("ignore", message="You may be attemping to run", category=RuntimeWarning)
+        local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
+        task: Any = training(project=project, source_root=source_root)
+    return str(task.output)
+
+
+@contextlib.contextmanager
+def _starting(start: StartTask) -> Iterator[None]:
+    """The seam: KFP's SubprocessRunner starts its commands with *start*."""
+    from kfp.local import subprocess_task_handler as handler
+
+    original = handler.run_local_subprocess
+    handler.run_local_subprocess = start
+    try:
+        yield
+    finally:
+        handler.run_local_subprocess = original
+
+
+def _warm_start(server: WarmServer, settings: Settings, folder: Path, tell: Watcher) -> StartTask:
+    server.start()
+    names = _TaskNames()
+
+    def start(command: list[str], environment: Mapping[str, str] | None) -> int:
+        parsed = parse_command(command)
+        with _told(names.next(parsed.function), tell) as task:
+            server.call(
+                run_command,
+                parsed.source,
+                parsed.arguments,
+                environment={**settings.to_environment(), **(environment or {})},
+                log=folder / "logs" / f"{task.name}.log",
+                on_event=tell,
+            )
+        return task.code
+
+    return start
+
+
+def _cold_start(settings: Settings, folder: Path, tell: Watcher) -> StartTask:
+    import subprocess
+
+    names = _TaskNames()
+
+    def start(command: list[str], environment: Mapping[str, str] | None) -> int:
+        with _told(names.next(parse_command(command).function), tell) as task:
+            with (folder / "logs" / f"{task.name}.log").open("ab") as log:
+                whole = {**os.environ, **ONE_THREAD, **settings.to_environment(), **(environment or {})}
+                ended = subprocess.run(command, env=whole, stdout=log, stderr=log, check=False)
+            if ended.returncode:
+                raise TaskCrashed(f"the task ended with code {ended.returncode}")
+        return task.code
+
+    return start
+
+
+class _TaskNames:
+    """Names tasks by function; a second one of the same function gets a number."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def next(self, function: str) -> str:
+        with self._lock:
+            count = self._seen[function] = self._seen.get(function, 0) + 1
+        return function if count == 1 else f"{function}-{count}"
+
+
+@dataclass(slots=True)
+class _Task:
+    name: str
+    code: int = 0
+
+
+@contextlib.contextmanager
+def _told(name: str, tell: Watcher) -> Iterator[_Task]:
+    """Tell of the start and the end of a task, and turn its failure into an exit code as KFP expects."""
+    started, task = time.monotonic(), _Task(name)
+    tell(TaskStarted(name))
+    failed = ""
+    try:
+        yield task
+    except FairleadError as error:
+        failed, task.code = str(error), error.exit_code
+    tell(TaskEnded(name, time.monotonic() - started, failed))
+
+
+def _one_at_a_time(watch: Watcher) -> Watcher:
+    lock = threading.Lock()
+
+    def tell(event: TaskStarted | TaskEnded | Event) -> None:
+        with lock:
+            watch(event)
+
+    return tell
+
+
+def _reason(settings: Settings, folder: Path, cause: RuntimeError) -> FairleadError:
+    """Why the run failed: what the failing stage left, else the end of its log."""
+    if settings.failure_file is not None and settings.failure_file.exists():
+        return FairleadError.from_json(settings.failure_file.read_text(encoding="utf-8"))
+    logs = sorted((folder / "logs").glob("*.log"), key=lambda path: path.stat().st_mtime)
+    tasks = [log for log in logs if log.name != "orchestrator.log"] or logs
+    if not tasks:
+        return TaskCrashed(str(cause))
+    last_lines = tasks[-1].read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
+    return TaskCrashed(f"{tasks[-1].stem} crashed:\n" + "\n".join(last_lines), hint=f"The whole log: {tasks[-1]}")
+
+
+def _collect_pages(folder: Path) -> None:
+    """Copy the pages for people to ``pages/*.html``; artifacts have no file endings."""
+    for name, artifact in PAGES.items():
+        for found in sorted(folder.glob(f"fairlead-training-*/{artifact}")):
+            (folder / "pages").mkdir(exist_ok=True)
+            shutil.copyfile(found, folder / "pages" / f"{name}.html")
