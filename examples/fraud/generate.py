@@ -280,13 +280,15 @@ class Past:
         """As :meth:`count`, summing *values*."""
         running = np.concatenate([[0.0], np.cumsum(values[self._order])])
         low, high = self._bounds(days_ago)
-        return running[high] - running[low]
+        total: Floats = running[high] - running[low]
+        return total
 
     def mean(self, values: Floats, days_ago: tuple[int, int]) -> Floats:
         """Mean of *values*; NaN where the group has none in the window."""
         count = self.count(days_ago)
         with np.errstate(invalid="ignore"):
-            return np.where(count > 0, self.total(values, days_ago) / count, np.nan)
+            mean: Floats = self.total(values, days_ago) / count
+        return mean  # 0 / 0 is NaN
 
     def _bounds(self, days_ago: tuple[int, int]) -> tuple[Ints, Ints]:
         first, last = days_ago

@@ -1,7 +1,7 @@
 """Customers of a web shop, one row each, drawn from five kinds of customer that overlap.
 
-The kinds are not written down: finding them is the task. Values have the long tails of money and time, and the
-table has some dirt: duplicates, missing values, shares above one, a negative turnover.
+The kinds are not written down: finding them is the task. Values have the long tails of money and time, and
+the table has some dirt: duplicates, missing values, shares above one, a negative turnover.
 
 The same arguments give the same bytes, in any process.
 

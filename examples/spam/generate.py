@@ -263,7 +263,7 @@ def as_html(rng: np.random.Generator, sentences: Sequence[str]) -> str:
 
 
 def _line_without_colon(raw: bytes) -> bytes:
-    return raw.replace(b"\nTo: ", b"\nthis line is no header\nTo: ", 1)
+    return raw.replace(b"\n\n", b"\nthis line is no header\n\n", 1)
 
 
 def _unknown_charset(raw: bytes) -> bytes:
@@ -284,7 +284,7 @@ def _impossible_date(raw: bytes) -> bytes:
 
 
 def _cut_off(raw: bytes) -> bytes:
-    return raw[: -len(raw) // 8]
+    return raw[: -len(raw) // 8].rpartition(b"\n")[0]
 
 
 FAULTS: tuple[Callable[[bytes], bytes], ...] = (

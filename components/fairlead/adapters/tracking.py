@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
+from fairlead import telemetry
 from fairlead.adapters.settings import TRACKING_URI, Settings
 from fairlead.errors import ServiceError
 from fairlead.records import Dataset, Workspace
@@ -51,9 +52,8 @@ def check_reachable(uri: str, seconds: float = 5.0) -> None:
 
 
 def client_of(settings: Settings) -> MlflowClient:
-    """An MLflow client. Usage statistics of MLflow and optuna stay off: no host is contacted that was not configured."""
-    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    os.environ["DO_NOT_TRACK"] = "true"
+    """An MLflow client."""
+    telemetry.switch_off()
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     # MLflow's optuna storage makes a client of its own and finds the server only here.
     os.environ[TRACKING_URI] = settings.tracking_uri

@@ -24,8 +24,8 @@ def bundle(
     """
     from pathlib import Path
 
-    from fairlead.adapters.connection import connect
     from fairlead import records
+    from fairlead.adapters.connection import connect
     from fairlead.bundle import stage
 
     with connect("bundle", project) as at:

@@ -19,10 +19,10 @@ from fairlead.bundle.to_onnx import to_onnx
 from fairlead.bundle.to_skops import load_trained, to_skops, trusted_types
 from fairlead.bundle.to_treelite import first_line, to_treelite
 from fairlead.errors import ExportError
+from fairlead.heldout import load_heldout
 from fairlead.records import ParityResult
 from fairlead.schema import Batch, Schema
 from fairlead.schema.answers import answers_of
-from fairlead.schema.heldout import load_heldout
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,15 @@ from fairlead.bundle.canonical import canonical_skops
 from fairlead.errors import IntegrityError
 
 SCIKIT_LEARN_TYPES = frozenset({
+    "numpy.dtype",
     "sklearn.tree._tree.Tree",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    # Histogram boosting with categories keeps a FunctionTransformer of a partial of this one function.
+    "functools.partial",
+    "sklearn.utils.validation.check_array",
 })  # fmt: skip
-"""Types of scikit-learn that skops does not list because a forged file could abuse them; ours are named by digest."""
+"""What scikit-learn's own models hold beyond skops' list. skops leaves them out because a forged file could abuse them;
+ours are checked by digest before they are opened."""
 
 
 def trusted_types(file: Path, declared: Sequence[str]) -> tuple[str, ...]:
@@ -34,7 +38,7 @@ def trusted_types(file: Path, declared: Sequence[str]) -> tuple[str, ...]:
         IntegrityError: The file holds a type that is neither scikit-learn's nor declared.
     """
     unknown = set(skops.io.get_untrusted_types(file=file))
-    strange = sorted(name for name in unknown - set(declared) if not _is_scikit_learn(name))
+    strange = sorted(unknown - SCIKIT_LEARN_TYPES - set(declared))
     if strange:
         raise IntegrityError(
             f"{file.name} holds {', '.join(strange)}, which the candidate does not declare",
@@ -55,7 +59,3 @@ def load_trained(file: Path, declared: Sequence[str]) -> Any:
 def to_skops(file: Path) -> bytes:
     """The candidate's own model file with bytes that depend on the model only."""
     return canonical_skops(file.read_bytes())
-
-
-def _is_scikit_learn(name: str) -> bool:
-    return name in SCIKIT_LEARN_TYPES

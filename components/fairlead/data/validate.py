@@ -6,7 +6,7 @@ All failures are found, not only the first (lazy validation). A row with any fai
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
 from fairlead.data.report import reason_text
+from fairlead.data.roles import did_you_mean
 from fairlead.data.rowrules import Comparison, parse_rules
+from fairlead.errors import DataError
 from fairlead.spec import Column, Contract
 
 REQUIRED = "has no value, but must have one"
@@ -135,6 +137,27 @@ class Validator:
             rule = REQUIRED if check == "not_nullable" else str(check)
             positions = np.unique(some["index"].to_numpy(dtype=np.intp))
             yield Failure(str(column), rule, self._because.get(rule, "") if not column else "", positions)
+
+
+def require_columns(contract: Contract, names: Sequence[str]) -> list[str]:
+    """Check that data with the columns *names* has what the contract requires, and return the columns it has besides.
+
+    Raises:
+        DataError: A column is not there (the message names the nearest one), or there are others and the contract refuses them.
+    """
+    wanted = {name: column.source or name for name, column in contract.columns.items()}
+    others = [name for name in names if name not in wanted.values()]
+    for name, source in wanted.items():
+        if source not in names:
+            hint = did_you_mean(source, others or names)
+            renamed = f" If it was renamed, set `source` of the column {name!r} in the contract."
+            raise DataError(f"the data has no column {source!r}, which the contract requires", hint=hint + renamed)
+    if others and contract.extra == "refuse":
+        raise DataError(
+            f"the data has columns that the contract does not know: {', '.join(others)}",
+            hint="Add them to the contract, or set `extra: ignore`.",
+        )
+    return others
 
 
 def canonical_frame(rows: pa.RecordBatch) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.ensemble import (
@@ -74,16 +74,28 @@ class Contender:
     recipe: Recipe
     custom_features: Callable[[Schema], Any] | None = None
 
+    def brings_features(self, parameters: Parameters) -> bool:
+        """Whether the project's own function returns a pipeline, which then prepares its features itself."""
+        return isinstance(self.estimator(parameters), Pipeline)
+
     def recipe_of(self, parameters: Parameters) -> Recipe:
-        """How features are prepared for these parameters; contenders with equal recipes share the work."""
+        """How fairlead prepares features for these parameters."""
         return replace(
             self.recipe,
             ngrams=parameters.get("text_ngrams", self.recipe.ngrams),
             terms=parameters.get("text_terms", self.recipe.terms),
         )
 
+    def features_key(self, parameters: Parameters) -> Any:
+        """Equal keys mean equal features; contenders with equal keys can share the work."""
+        if self.brings_features(parameters):
+            return "as encoded"
+        return "own" if self.custom_features is not None else self.recipe_of(parameters)
+
     def features(self, parameters: Parameters) -> Any | None:
         """An unfitted transformer, or None if the estimator reads the encoded array itself."""
+        if self.brings_features(parameters):
+            return None
         if self.custom_features is not None:
             return seeded(self.custom_features(self.schema), self.seed)
         return preprocessing(self.schema, self.recipe_of(parameters))
@@ -217,6 +229,12 @@ _ALL = (
 )  # fmt: skip
 
 
+CANDIDATES: dict[Task, dict[str, BuiltIn]] = {
+    task: {entry.name: entry for entry in _ALL if task in entry.tasks} for task in get_args(Task)
+}
+"""Task to name to what it is, for people."""
+
+
 def built_in(task: Task, *, texts: bool = False) -> dict[str, BuiltIn]:
     """The catalogue of one task, by name, for schemas with or without texts."""
     return {entry.name: entry for entry in _ALL if task in entry.tasks and entry.texts in (None, texts)}
@@ -277,7 +295,9 @@ def _known(name: str, changed: RawSpace, task: Task, schema: Schema, seed: int) 
     _refuse_unknown_parameters(entry, schema, changed)
     raw = {**entry.space, **(entry.text_space if schema.texts else {}), **changed}
     space = {parameter: dimension(f"{name}.{parameter}", values) for parameter, values in raw.items()}
-    return Contender(name, space, schema, seed, lambda parameters: entry.make(schema, parameters), entry.recipe)
+    return Contender(
+        name, space, schema, seed, lambda parameters: entry.make(schema, parameters), entry.recipe
+    )
 
 
 def _refuse_unknown_parameters(entry: BuiltIn, schema: Schema, changed: RawSpace) -> None:
@@ -293,7 +313,9 @@ def _refuse_unknown_parameters(entry: BuiltIn, schema: Schema, changed: RawSpace
 def _custom(choice: CustomCandidate, task: Task, root: Path, schema: Schema, seed: int) -> Contender:
     function = load_function(root, choice.use)
     name = choice.name or choice.use.partition(":")[2]
-    space = {parameter: dimension(f"{name}.{parameter}", values) for parameter, values in choice.space.items()}
+    space = {
+        parameter: dimension(f"{name}.{parameter}", values) for parameter, values in choice.space.items()
+    }
 
     def make(parameters: dict[str, Any]) -> Any:
         return _checked(choice.use, function(**parameters), task)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlead.model import clusters, forecasts
+from fairlead.model import clusters, forecast_errors
 from fairlead.model.evaluation import (
     ChampionComparison,
     ClassDetail,
@@ -24,7 +24,7 @@ from fairlead.model.evaluation import (
     NumberDetail,
     ThresholdChoice,
 )
-from fairlead.model.forecasts import SeriesRows
+from fairlead.model.forecast_errors import SeriesRows
 from fairlead.model.slices import MIN_ROWS, Mask, slice_table
 from fairlead.model.summary import summary_of
 from fairlead.schema.fields import Output
@@ -43,8 +43,7 @@ SCATTER = 400
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Held-out rows, what was true of them, and what the models answered. All arrays are about the same
-    rows."""
+    """Held-out rows, what was true of them, and what the models answered: arrays about the same rows."""
 
     answers: Floats
     """(rows, k) as ``fairlead.schema.answers`` describes them."""
@@ -90,7 +89,7 @@ def evaluate(
         resamples: Of the intervals of metrics.
     """
     if output.task == "clustering":
-        return _clustering(output, rows, objective, seed, resamples)
+        return _clustering(rows, objective, seed, resamples)
     groups = _groups(rows)
     found = _formulas(output, rows, rows.answers, value)
     baseline = _formulas(replace(output, threshold=baseline_threshold), rows, rows.baseline, value)
@@ -109,7 +108,7 @@ def evaluate(
         threshold=threshold,
         classes=_class_detail(output, rows) if output.task == "classification" else None,
         numbers=_number_detail(rows, seed) if output.task != "classification" else None,
-        forecast=forecasts.detail(rows.series, *_truth(rows)) if rows.series else None,
+        forecast=forecast_errors.detail(rows.series, *_truth(rows)) if rows.series else None,
         slices=slice_table(
             rows.slices, _slice_measure(output, rows, value, seed), judged, _value_of(measured, judged)
         ),
@@ -200,7 +199,7 @@ def _estimates(
 
 
 def _groups(rows: HeldOut) -> NDArray[Any] | None:
-    return forecasts.groups(rows.series) if rows.groups is None and rows.series else rows.groups
+    return forecast_errors.groups(rows.series) if rows.groups is None and rows.series else rows.groups
 
 
 def _value_of(measured: Mapping[str, Estimate], metric: str) -> float | None:
@@ -308,7 +307,7 @@ def sample(rows: int, most: int, seed: int) -> NDArray[np.intp]:
 # ----------------------------------------------------------------------------------------------- clustering
 
 
-def _clustering(output: Output, rows: HeldOut, objective: str, seed: int, resamples: int) -> Evaluation:
+def _clustering(rows: HeldOut, objective: str, seed: int, resamples: int) -> Evaluation:
     points = rows.answers if rows.points is None else rows.points
     shown = sample(len(points), clusters.MOST_ROWS, seed)
     labels = rows.answers.argmax(axis=1)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -213,16 +213,15 @@ class Evaluation:
         return json.dumps(record, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
+    def from_json(cls, text: str | bytes) -> Evaluation:
         """The inverse of :meth:`to_json`.
 
         Raises:
             pydantic.ValidationError: The text is no evaluation.
         """
-        found: Self = _adapter(cls).validate_json(text)
-        return found
+        return _adapter().validate_json(text)
 
 
 @cache
-def _adapter(record: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(record)
+def _adapter() -> TypeAdapter[Evaluation]:
+    return TypeAdapter(Evaluation)

@@ -74,7 +74,9 @@ def folds(
         assert group is not None
         return _group_folds(group, labels, count, seed)
     if rows < 2 * count:
-        raise DataError(f"{rows} training rows are too few for {count} folds", hint="Lower model.search.folds.")
+        raise DataError(
+            f"{rows} training rows are too few for {count} folds", hint="Lower model.search.folds."
+        )
     if kind == "stratified" and labels is not None and np.bincount(labels).max() >= count:
         splitter: Any = StratifiedKFold(count, shuffle=True, random_state=seed)
     else:

@@ -63,29 +63,20 @@ def detail(series: SeriesRows, actual: Floats, predicted: Floats, baseline: Floa
         baseline: (rows,) of the seasonal-naive baseline.
     """
     keys = np.asarray(series.keys, dtype=object).astype(str)
-    by_step = [
-        _error(f"{step}", series.step == step, series.scale, actual, predicted, baseline)
-        for step in np.unique(series.step).tolist()
-    ]
-    by_series = [
-        _error(key, keys == key, series.scale, actual, predicted, baseline)
-        for key in np.unique(keys).tolist()
-    ]
+
+    def error(name: str, mask: NDArray[np.bool_]) -> GroupError:
+        return _error(name, actual[mask], predicted[mask], baseline[mask], series.scale[mask])
+
+    by_step = [error(f"{step}", series.step == step) for step in np.unique(series.step).tolist()]
+    by_series = [error(key, keys == key) for key in np.unique(keys).tolist()]
     by_series.sort(key=lambda group: (-(group.mase if group.mase is not None else group.mae), group.name))
     return ForecastDetail(tuple(by_step), tuple(by_series), tuple(_examples(series, keys, actual, predicted)))
 
 
-def _error(
-    name: str, mask: NDArray[np.bool_], scale: Floats, actual: Floats, predicted: Floats, baseline: Floats
-) -> GroupError:
-    scaled = float(metrics.mase(actual[mask], predicted[mask], scale[mask]))
-    return GroupError(
-        name,
-        int(mask.sum()),
-        float(metrics.mae(actual[mask], predicted[mask])),
-        scaled if np.isfinite(scaled) else None,
-        float(metrics.mae(actual[mask], baseline[mask])),
-    )
+def _error(name: str, actual: Floats, predicted: Floats, baseline: Floats, scale: Floats) -> GroupError:
+    scaled = float(metrics.mase(actual, predicted, scale))
+    mae, baseline_mae = float(metrics.mae(actual, predicted)), float(metrics.mae(actual, baseline))
+    return GroupError(name, len(actual), mae, scaled if np.isfinite(scaled) else None, baseline_mae)
 
 
 def _examples(
@@ -105,8 +96,7 @@ def _examples(
 
 
 def _each_moment_once(origin: NDArray[np.datetime64], at: NDArray[np.datetime64]) -> NDArray[np.intp]:
-    """Positions of rows of origins whose forecasts do not overlap, from the last origin back, in order of
-    time."""
+    """Positions of rows of origins whose forecasts do not overlap, from the last origin back, by time."""
     kept: list[np.datetime64] = []
     for candidate in np.unique(origin)[::-1]:
         if not kept or at[origin == candidate].max() <= kept[-1]:

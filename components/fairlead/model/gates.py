@@ -144,9 +144,9 @@ def _non_inferior(
     worst = low if sign > 0 else -high
     bar = difference.champion - sign * margin
     reason = (
-        f"{metric} is {number(difference.this)}, the champion's (version {champion.version}) {number(difference.champion)}"
-        f" on the same {champion.rows:,} rows; the difference is between {number(low)} and {number(high)} (95 %), "
-        f"and may not be worse than {number(-sign * margin)}"
+        f"{metric} is {number(difference.this)}, that of the champion (version {champion.version}) is "
+        f"{number(difference.champion)} on the same {champion.rows:,} rows; the difference lies between "
+        f"{number(low)} and {number(high)} (95 %), and may not be worse than {number(-sign * margin)}"
     )
     return _result(words, reason, difference.this, bar, passed=_reaches(worst, -margin))
 

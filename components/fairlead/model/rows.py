@@ -62,18 +62,18 @@ class Rows:
         )
 
 
-def open_dataset(folder: Path) -> tuple[Dataset, Schema]:
-    """The record and the schema of a dataset folder, wherever the folder has been moved.
+def schema_of(dataset: Dataset) -> Schema:
+    """The schema of a dataset folder.
 
     Raises:
-        IntegrityError: The folder is not a dataset, or an unfinished one.
+        IntegrityError: The folder has none, or one that this version cannot read.
     """
     try:
-        record = Dataset.from_json((folder / "dataset.json").read_bytes())
-        schema = Schema.from_json((folder / "schema.json").read_bytes())
+        return Schema.from_json((Path(dataset.path) / "schema.json").read_bytes())
     except (OSError, ValueError, TypeError, KeyError) as cause:
-        raise IntegrityError(f"{folder} is not a complete dataset: {cause}", hint="Run the data stage again.") from cause
-    return replace(record, path=str(folder)), schema
+        raise IntegrityError(
+            f"{dataset.path} has no usable schema.json: {cause}", hint="Run the data stage again."
+        ) from cause
 
 
 def read_rows(folder: Path, split: SplitName, schema: Schema, project: Project) -> Rows:
@@ -83,7 +83,11 @@ def read_rows(folder: Path, split: SplitName, schema: Schema, project: Project) 
         DataError: The split is empty.
         ProjectError: ``model.slices`` names a column the data does not have.
     """
-    rows = _forecast(folder, split, schema, project) if schema.series else _tabular(folder, split, schema, project)
+    rows = (
+        _forecast(folder, split, schema, project)
+        if schema.series
+        else _tabular(folder, split, schema, project)
+    )
     if not len(rows):
         raise DataError(
             f"the {split} split has no rows",
@@ -168,14 +172,19 @@ def read_series(folder: Path) -> list[Series]:
     key, at, value, split = key[order], at[order], value[order], split[order]
     starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]]) if len(key) else np.array([], dtype=np.intp)
     ends = np.r_[starts[1:], len(key)]
-    return [_regular(Series(str(key[a]), at[a:b], value[a:b], split[a:b])) for a, b in zip(starts, ends, strict=False)]
+    return [
+        _regular(Series(str(key[a]), at[a:b], value[a:b], split[a:b]))
+        for a, b in zip(starts, ends, strict=False)
+    ]
 
 
 def _regular(series: Series) -> Series:
     gaps = np.diff(series.at)
     if len(gaps) and (gaps != gaps.min()).any():
         odd = series.at[1:][gaps != gaps.min()][0]
-        raise DataError(f"series {series.key!r} has no value just before {odd}", hint="Run the data stage again.")
+        raise DataError(
+            f"series {series.key!r} has no value just before {odd}", hint="Run the data stage again."
+        )
     return series
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,8 @@ def slice_masks(values: NDArray[Any]) -> Iterator[tuple[str, Mask]]:
     Numbers with more than a dozen values are cut at their quartiles; of other values the commonest come
     first, those beyond the twentieth share a slice, and missing values have one.
 
-    >>> [(label, int(mask.sum())) for label, mask in slice_masks(np.array(["a", "b", "a", None], dtype=object))]
+    >>> values = np.array(["a", "b", "a", None], dtype=object)
+    >>> [(label, int(mask.sum())) for label, mask in slice_masks(values)]
     [('a', 2), ('b', 1), ('missing', 1)]
     """
     missing = np.array([is_missing(value) for value in values], dtype=bool)
@@ -59,7 +61,7 @@ def _by_number(values: NDArray[Any], missing: Mask) -> Iterator[tuple[str, Mask]
         return
     edges = np.unique(np.quantile(numbers[~missing], _QUARTERS)).tolist()
     yield f"up to {number(edges[0])}", numbers <= edges[0]
-    for low, high in zip(edges, edges[1:], strict=False):
+    for low, high in pairwise(edges):
         yield f"{number(low)} to {number(high)}", (numbers > low) & (numbers <= high)
     yield f"above {number(edges[-1])}", numbers > edges[-1]
 
@@ -92,21 +94,14 @@ def slice_table(
         metric: The metric that slices are judged by.
         whole: That metric on all rows; None if it is not defined there.
     """
-    return tuple(
-        _slice(column, label, mask, measure, metric, whole)
-        for column, values in columns.items()
-        for label, mask in slice_masks(np.asarray(values))
-    )
-
-
-def _slice(
-    column: str, label: str, mask: Mask, measure: Measure, metric: str, whole: float | None
-) -> SliceQuality:
-    rows = int(mask.sum())
-    if rows < MIN_ROWS:
-        return SliceQuality(column, label, rows, "too few rows", {})
-    metrics = measure(mask)
-    return SliceQuality(column, label, rows, verdict(metric, metrics.get(metric), whole), metrics)
+    found = []
+    for column, values in columns.items():
+        for label, mask in slice_masks(np.asarray(values)):
+            rows = int(mask.sum())
+            metrics = measure(mask) if rows >= MIN_ROWS else {}
+            judged = verdict(metric, metrics.get(metric), whole) if rows >= MIN_ROWS else "too few rows"
+            found.append(SliceQuality(column, label, rows, judged, metrics))
+    return tuple(found)
 
 
 def verdict(metric: str, here: Estimate | None, whole: float | None) -> SliceVerdict:

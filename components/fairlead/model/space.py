@@ -134,4 +134,6 @@ def grid(space: Space) -> list[dict[str, Any]]:
     [{'a': 1, 'b': 'x'}, {'a': 2, 'b': 'x'}]
     """
     names = sorted(space)
-    return [dict(zip(names, point, strict=True)) for point in itertools.product(*(space[n].grid() for n in names))]
+    return [
+        dict(zip(names, point, strict=True)) for point in itertools.product(*(space[n].grid() for n in names))
+    ]

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from fairlead.model.evaluation import ThresholdChoice
 from fairlead.report.numbers import number
 from fairlead.schema.fields import Output
-from fairlead.stats.curves import POINTS, Curve
-from fairlead.stats.value import CellValue, Cut, Value, cuts, value_per_1000
+from fairlead.stats.curves import thin
+from fairlead.stats.value import CellValue, Value, cuts, value_per_1000
 
 DEFAULT = 0.5
 
@@ -42,15 +42,10 @@ def choose(
         f"worth most on {len(actual):,} validation rows: {number(best)} {value.currency} per 1,000, "
         f"against {number(at_half)} at {DEFAULT}"
     )
-    return ThresholdChoice(threshold, reason, len(actual), best, at_half, _thinned(found))
+    return ThresholdChoice(
+        threshold, reason, len(actual), best, at_half, thin(found.thresholds, found.per_1000)
+    )
 
 
 def _at(output: Output, threshold: float) -> Output:
     return Output(output.task, classes=output.classes, positive=output.positive, threshold=threshold)
-
-
-def _thinned(found: Cut) -> Curve:
-    """At most ``POINTS`` points: evenly by rank, and the best one."""
-    last = len(found.thresholds) - 1
-    kept = np.unique(np.r_[np.linspace(0, last, min(POINTS - 1, last + 1)).astype(np.intp), found.best])
-    return Curve(tuple(found.thresholds[kept].tolist()), tuple(found.per_1000[kept].tolist()))

@@ -170,3 +170,5 @@ class Section:
     intro: str = ""
     """One or two sentences: what this part answers."""
     blocks: Sequence[Block] = ()
+    beside: bool = False
+    """Figures stand to the right of the other blocks, instead of below them."""

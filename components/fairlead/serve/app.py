@@ -96,10 +96,6 @@ class App:
         """Say "not ready" from now on; requests that still come are answered."""
         self._draining = True
 
-    def owns(self, path: str) -> bool:
-        """Whether *path* is this application's, even if only to say that there is nothing there."""
-        return path in self._routes or path.startswith("/v2/")
-
     # --------------------------------------------------------------------------------------- requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -29,14 +29,15 @@ FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 SCHEMA = "schema.json"
 CODE = "code"
-_KEYS: dict[str, type] = {
-    "name": str,
-    "digest": str,
-    "format": str,
-    "model": str,
-    "trusted": list,
-    "files": dict,
-}
+_KEYS: tuple[tuple[str, type, str], ...] = (
+    ("name", str, "string"),
+    ("digest", str, "string"),
+    ("format", str, "string"),
+    ("model", str, "string"),
+    ("trusted", list, "list"),
+    ("files", dict, "object"),
+)
+"""What a manifest must have: key, type, and what JSON calls it. It may have more, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +112,10 @@ def read_manifest(folder: Path) -> Manifest:
             f"{path}: format version is {version!r}, this runtime reads {', '.join(map(str, readable))}",
             hint="Use the fairlead version that built the bundle, or build the bundle again.",
         )
-    for key, (kind, said) in _KEYS.items():
+    for key, kind, said in _KEYS:
         if not isinstance(raw.get(key), kind):
             raise IntegrityError(f"{path}: {key} must be given and be a {said}")
-    return Manifest(**{key: raw[key] for key in _KEYS} | {"trusted": tuple(raw["trusted"])})
+    return Manifest(**{key: raw[key] for key, _, _ in _KEYS} | {"trusted": tuple(raw["trusted"])})
 
 
 def verify(folder: Path, manifest: Manifest) -> None:

@@ -113,8 +113,8 @@ def _series(
 def _labels(labels: Mapping[str, str]) -> str:
     """Labels in braces, escaped.
 
-    >>> _labels({"field": 'a"b'}), _labels({})
-    ('{field="a\\\\"b"}', '')
+    >>> _labels({"field": "a", "code": "200"}), _labels({})
+    ('{field="a",code="200"}', '')
     """
     inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
     return f"{{{inner}}}" if inner else ""

@@ -41,13 +41,12 @@ class Predictor:
     def __call__(self, body: bytes) -> Answer:
         """Score the rows of *body*. Raises Refused."""
         rows = self._rows_of(parse_json(body))
-        predictions = self.predictions(rows)
-        content = {"model": self._model.name, "version": self._model.version, "predictions": predictions}
-        return json_answer(content, rows=len(rows))
+        return json_answer(self.answer(rows), rows=len(rows))
 
-    def predictions(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
-        """One prediction a row. Raises Refused (422) if a row breaks the schema."""
-        return self._shape(score(self._model, rows, self._limits))
+    def answer(self, rows: Sequence[Any]) -> dict[str, Any]:
+        """Model, version and one prediction a row. Raises Refused if a row breaks the schema."""
+        predictions = self._shape(score(self._model, rows, self._limits))
+        return {"model": self._model.name, "version": self._model.version, "predictions": predictions}
 
     def _rows_of(self, document: Any) -> list[Any]:
         if not isinstance(document, dict) or not isinstance(document.get("rows"), list):

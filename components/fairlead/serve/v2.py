@@ -128,13 +128,15 @@ class ModelProtocol:
         asked = request.get("outputs") or []
         if not isinstance(asked, list):
             raise Refused(400, "outputs must be a list of objects with a name")
-        names = [item.get("name") if isinstance(item, dict) else None for item in asked]
-        for name in names:
+        chosen = []
+        for item in asked:
+            name = item.get("name") if isinstance(item, dict) else None
             if not isinstance(name, str) or name not in self._outputs:
                 raise Refused(
                     400, f"there is no output {name!r:.60}; the model has {', '.join(self._outputs)}"
                 )
-        return [self._outputs[name] for name in names] or list(self._outputs.values())
+            chosen.append(self._outputs[name])
+        return chosen or list(self._outputs.values())
 
     def _rows(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The tensors of the request, turned into rows."""

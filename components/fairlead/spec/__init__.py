@@ -11,4 +11,12 @@ from fairlead.spec.contract import Column, Contract
 from fairlead.spec.load import load_contract, load_project, parse_contract, parse_project
 from fairlead.spec.project import Project
 
-__all__ = ["Column", "Contract", "Project", "load_contract", "load_project", "parse_contract", "parse_project"]
+__all__ = [
+    "Column",
+    "Contract",
+    "Project",
+    "load_contract",
+    "load_project",
+    "parse_contract",
+    "parse_project",
+]

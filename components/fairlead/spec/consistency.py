@@ -12,10 +12,15 @@ from fairlead.spec.project import Project
 
 def check_consistent(project: Project, contract: Contract) -> None:
     """Raise ProjectError with everything that does not fit between the two files."""
-    found = [*_unknown_columns(project, contract), *_wrong_types(project, contract), *_feature_mistakes(project, contract)]
+    found = [
+        *_unknown_columns(project, contract),
+        *_wrong_types(project, contract),
+        *_feature_mistakes(project, contract),
+    ]
     if found:
         raise ProjectError(
-            f"fairlead.yaml and {project.data.contract} do not fit together:\n" + "\n".join(f"  {line}" for line in found)
+            f"fairlead.yaml and {project.data.contract} do not fit together:\n"
+            + "\n".join(f"  {line}" for line in found)
         )
 
 

@@ -6,9 +6,10 @@ feature columns into the plain validators that run inside the Bento.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fairlead.spec.base import SpecModel
 
@@ -31,7 +32,7 @@ class Column(SpecModel):
 
     minimum: float | None = None
     maximum: float | None = None
-    values: tuple[str, ...] | None = None
+    values: tuple[str, ...] | None = Field(default=None, min_length=1)
     """Categories in their order. Required for ``category`` features, because their order is the model's encoding."""
     pattern: str | None = None
     """Regular expression (Python) the whole text must match."""
@@ -56,7 +57,7 @@ class Column(SpecModel):
     """Raw texts that mean *missing*."""
     formats: tuple[str, ...] = ()
     """Datetime: formats (strptime) tried in order. Empty: ISO 8601."""
-    parts: tuple[DatetimePart, ...] = ("hour", "weekday", "day", "month")
+    parts: tuple[DatetimePart, ...] = Field(default=("hour", "weekday", "day", "month"), min_length=1)
     """Datetime features: which numbers the model gets of it. A raw timestamp would only teach it the training period."""
 
     @model_validator(mode="after")
@@ -70,14 +71,26 @@ class Column(SpecModel):
             ("unknown", self.unknown != "refuse", self.type == "category"),
             ("pattern", self.pattern is not None, self.type in ("text", "category")),
             ("formats", bool(self.formats), self.type == "datetime"),
+            ("parts", "parts" in self.model_fields_set, self.type == "datetime"),
+            ("decimal", "decimal" in self.model_fields_set, numeric),
         ):
             if given and not fits:
                 raise ValueError(f"{rule} does not apply to type {self.type}")
         if self.minimum is not None and self.maximum is not None and self.minimum > self.maximum:
             raise ValueError(f"minimum {self.minimum:g} is above maximum {self.maximum:g}")
-        if self.values is not None and len(set(self.values)) < len(self.values):
-            raise ValueError("values has an entry twice")
+        for name, entries in (("values", self.values or ()), ("parts", self.parts)):
+            if len(set(entries)) < len(entries):
+                raise ValueError(f"{name} has an entry twice")
         return self
+
+    @field_validator("pattern")
+    @classmethod
+    def _pattern_compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as cause:
+            raise ValueError(f"is not a regular expression: {cause}") from cause
+        return value
 
 
 class RowRule(SpecModel):

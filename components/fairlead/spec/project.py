@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
-from fairlead.spec.base import SpecModel
+from fairlead.spec.base import Misfits, SpecModel
 from fairlead.spec.metrics import METRICS, Task, metrics_of
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -134,7 +134,8 @@ class ImagesSource(SpecModel):
 
 
 Source = Annotated[
-    CsvSource | ParquetSource | JsonLinesSource | SqlSource | TextsSource | ImagesSource, Field(discriminator="kind")
+    CsvSource | ParquetSource | JsonLinesSource | SqlSource | TextsSource | ImagesSource,
+    Field(discriminator="kind"),
 ]
 
 
@@ -168,8 +169,10 @@ class Split(SpecModel):
 
     @model_validator(mode="after")
     def _training_rows_remain(self) -> Self:
-        if self.valid + self.test >= 0.9:
-            raise ValueError(f"valid + test is {self.valid + self.test:g}; at least 0.1 must be left for training")
+        if self.valid + self.test > 0.9:
+            raise ValueError(
+                f"valid + test is {self.valid + self.test:g}; at least 0.1 must be left for training"
+            )
         return self
 
 
@@ -216,6 +219,29 @@ class Data(SpecModel):
     """Required for forecast, refused for other tasks."""
 
 
+def _choices_or_range(value: Any) -> Any:
+    """What a parameter may be searched in: a list that is not empty, or numbers ``low`` and ``high``."""
+    if isinstance(value, list) and value:
+        return value
+    if not isinstance(value, dict):
+        raise ValueError("must be a list of choices or a range {low, high, log, step}")  # noqa: TRY004 - pydantic's rule
+    unknown = sorted(str(key) for key in value if key not in ("low", "high", "log", "step"))
+    if unknown:
+        raise ValueError(f"a range has low, high, log and step, but no {', '.join(unknown)}")
+    ends = (value.get("low"), value.get("high"))
+    if not all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in ends):
+        raise ValueError("a range needs numbers low and high")
+    if not value["low"] < value["high"]:
+        raise ValueError("low must be below high")
+    if value.get("log") and value["low"] <= 0:
+        raise ValueError("a logarithmic range must start above 0")
+    return value
+
+
+ParameterSpace = Annotated[list[Any] | dict[str, Any], BeforeValidator(_choices_or_range)]
+"""A list of choices, or ``{low, high, log, step}`` (whole numbers when both ends are whole)."""
+
+
 class CustomCandidate(SpecModel):
     """A candidate by import path."""
 
@@ -224,7 +250,7 @@ class CustomCandidate(SpecModel):
     an unfitted scikit-learn estimator."""
     name: str | None = Field(default=None, pattern=r"^\w+$")
     """Short name in tables. Default: the function's name."""
-    space: dict[str, list[Any] | dict[str, Any]] = Field(default_factory=dict)
+    space: dict[str, ParameterSpace] = Field(default_factory=dict)
     """Parameter to a list of choices, or ``{low, high, log, step}`` (whole numbers when both ends are whole)."""
 
 
@@ -233,8 +259,29 @@ class Candidate(SpecModel):
 
     name: str
     """A short name, see ``fairlead check --candidates``."""
-    space: dict[str, list[Any] | dict[str, Any]] = Field(default_factory=dict)
+    space: dict[str, ParameterSpace] = Field(default_factory=dict)
     """Replaces the built-in space of these parameters; a list with one choice fixes a parameter."""
+
+
+def _kind_of_candidate(value: Any) -> str | None:
+    """Which form of a candidate *value* is meant to be, so that mistakes in it are told for that form only."""
+    if isinstance(value, str):
+        return "str"
+    if isinstance(value, dict):
+        return "CustomCandidate" if "use" in value else "Candidate"
+    return type(value).__name__ if isinstance(value, (Candidate, CustomCandidate)) else None
+
+
+AnyCandidate = Annotated[
+    Annotated[str, Tag("str")]
+    | Annotated[Candidate, Tag("Candidate")]
+    | Annotated[CustomCandidate, Tag("CustomCandidate")],
+    Discriminator(
+        _kind_of_candidate,
+        custom_error_type="candidate",
+        custom_error_message="must be a short name, {name, space} or {use, space}",
+    ),
+]
 
 
 class Search(SpecModel):
@@ -289,7 +336,7 @@ class Model(SpecModel):
     features: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
     """``module:function`` in the project's own package; called with the :class:`~fairlead.schema.Schema`, it returns an
     unfitted scikit-learn transformer of the encoded array. Default: fairlead's own preprocessing."""
-    candidates: tuple[str | Candidate | CustomCandidate, ...] = Field(min_length=1)
+    candidates: tuple[AnyCandidate, ...] = Field(min_length=1)
     """Short names, ``{name, space}`` or ``{use, space}``."""
     objective: str | None = None
     """The metric that search maximises or minimises. Default by task: ``average_precision`` (two classes),
@@ -321,40 +368,77 @@ class Project(SpecModel):
 
     @model_validator(mode="after")
     def _parts_fit_the_task(self) -> Self:
-        for problem in _task_problems(self):
-            raise ValueError(problem)
+        if found := _misfits(self):
+            raise Misfits(found)
         return self
 
 
-def _task_problems(project: Project) -> list[str]:
-    """What in *project* does not fit its task, in words."""
-    task, data, model = project.model.task, project.data, project.model
-    found = []
-    supervised = task in ("classification", "regression")
-    if supervised and not data.target:
-        found.append(f"task {task} needs data.target")
-    if not supervised and data.target:
-        found.append(f"task {task} takes no data.target")
-    if (task == "forecast") != (data.series is not None):
-        found.append("data.series is required for task forecast and refused for other tasks")
-    if task == "forecast" and not data.time:
-        found.append("task forecast needs data.time")
-    if data.split.method == "time" and not data.time:
-        found.append("data.split.method is time, but data.time is not set")
-    if data.split.method == "group" and not data.group:
-        found.append("data.split.method is group, but data.group is not set")
-    if data.split.method == "stratified" and task != "classification":
-        found.append("data.split.method stratified is for classification")
-    known = metrics_of(task)
-    for gate in model.gates:
-        if gate.metric not in known:
-            found.append(_unknown_metric(gate.metric, task, known))
-    if model.objective is not None and model.objective not in known:
-        found.append(_unknown_metric(model.objective, task, known))
-    if project.problem.value is None and any(gate.metric == "value_per_1000" for gate in model.gates):
-        found.append("a gate on value_per_1000 needs problem.value")
+Misfit = tuple[tuple[str | int, ...], str]
+"""A location in the file and the rule that is broken there."""
+
+
+def _misfits(project: Project) -> list[Misfit]:
+    """What in *project* does not fit its task."""
+    return [*_data_misfits(project), *_model_misfits(project), *_value_misfits(project)]
+
+
+def _data_misfits(project: Project) -> list[Misfit]:
+    task, data, method = project.model.task, project.data, project.data.split.method
+    how: tuple[str | int, ...] = ("data", "split", "method")
+    rules: tuple[tuple[bool, Misfit], ...] = (
+        (_is_supervised(task) and not data.target, (("data",), f"task {task} needs data.target")),
+        (
+            not _is_supervised(task) and bool(data.target),
+            (("data", "target"), f"task {task} takes no target"),
+        ),
+        (task == "forecast" and data.series is None, (("data",), "task forecast needs data.series")),
+        (
+            task != "forecast" and data.series is not None,
+            (("data", "series"), f"task {task} takes no series"),
+        ),
+        (task == "forecast" and not data.time, (("data",), "task forecast needs data.time")),
+        (task == "forecast" and method not in ("auto", "time"), (how, "a forecast is split by time")),
+        (method == "time" and not data.time, (how, "a split by time needs data.time")),
+        (method == "group" and not data.group, (how, "a split by group needs data.group")),
+        (method == "stratified" and task != "classification", (how, "stratified is for classification")),
+    )
+    return [misfit for broken, misfit in rules if broken]
+
+
+def _model_misfits(project: Project) -> list[Misfit]:
+    model = project.model
+    known = metrics_of(model.task)
+    asked: list[tuple[tuple[str | int, ...], str]] = [
+        (("model", "gates", position, "metric"), gate.metric) for position, gate in enumerate(model.gates)
+    ]
+    if model.objective is not None:
+        asked.append((("model", "objective"), model.objective))
+    found = [(place, _unknown_metric(model.task, known)) for place, metric in asked if metric not in known]
+    if model.positive is not None and model.task != "classification":
+        found.append((("model", "positive"), f"task {model.task} has no positive class"))
     return found
 
 
-def _unknown_metric(metric: str, task: str, known: frozenset[str]) -> str:
-    return f"no stage measures the metric {metric!r} for task {task}; measured are: {', '.join(sorted(known))}"
+def _value_misfits(project: Project) -> list[Misfit]:
+    task, value = project.model.task, project.problem.value
+    if value is None:
+        return [
+            (("model", "gates", position, "metric"), "value_per_1000 needs problem.value")
+            for position, gate in enumerate(project.model.gates)
+            if gate.metric == "value_per_1000"
+        ]
+    if task == "clustering":
+        return [(("problem", "value"), "clustering has no outcomes that could be worth something")]
+    is_per_unit = value.over is not None
+    if is_per_unit == (task == "classification"):
+        needed = "over and under" if is_per_unit is False else "the four cells, or correct and wrong"
+        return [(("problem", "value"), f"the value of {task} is given by {needed}")]
+    return []
+
+
+def _is_supervised(task: Task) -> bool:
+    return task in ("classification", "regression")
+
+
+def _unknown_metric(task: Task, known: frozenset[str]) -> str:
+    return f"no stage measures this for {task}; measured are {', '.join(sorted(known))}"

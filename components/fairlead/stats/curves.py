@@ -48,21 +48,20 @@ def roc(positive: Bools, score: Floats) -> Curve:
     Curve(x=(0.0, 0.0, 1.0), y=(0.0, 1.0, 1.0))
     """
     hits, called = _counts(positive, score)
-    return _thin((called - hits) / (called - hits)[-1], hits / hits[-1])
+    return thin((called - hits) / (called - hits)[-1], hits / hits[-1])
 
 
 def precision_recall(positive: Bools, score: Floats) -> Curve:
     """Recall (x) against precision (y), strictest threshold first. A positive must be present."""
     hits, called = _counts(positive, score)
-    return _thin(hits[1:] / hits[-1], hits[1:] / called[1:])
+    return thin(hits[1:] / hits[-1], hits[1:] / called[1:])
 
 
 def lift(positive: Bools, score: Floats) -> Curve:
-    """Share of rows called, best scores first (x), against positives found per positive of a random choice
-    (y)."""
+    """Share of rows called, best scores first (x), against positives found per positive of chance (y)."""
     hits, called = _counts(positive, score)
     share = called[1:] / called[-1]
-    return _thin(share, hits[1:] / hits[-1] / share)
+    return thin(share, hits[1:] / hits[-1] / share)
 
 
 def _counts(positive: Bools, score: Floats) -> tuple[Floats, Floats]:
@@ -73,7 +72,8 @@ def _counts(positive: Bools, score: Floats) -> tuple[Floats, Floats]:
     return np.r_[0.0, hits], np.r_[0.0, ends + 1.0]
 
 
-def _thin(x: Floats, y: Floats, points: int = POINTS) -> Curve:
+def thin(x: Floats, y: Floats, points: int = POINTS) -> Curve:
+    """At most *points* of a curve's points, evenly along its length, both ends kept."""
     if len(x) > points:
         height = float(np.ptp(y)) or 1.0
         length = np.r_[0.0, np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)) / height)]

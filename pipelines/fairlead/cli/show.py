@@ -39,13 +39,15 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     from rich.text import Text
 
     shown = [[_cell(value) for value in row] for row in rows]
-    drawn = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", pad_edge=False)
+    drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for position, column in enumerate(columns):
         numeric = bool(shown) and all(isinstance(row[position], (int, float)) for row in shown)
         drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in shown:
         drawn.add_row(*(Text(number(value) if isinstance(value, float) else str(value)) for value in row))
-    console().print(drawn)
+    on = console()
+    on.print(Text(title, style="bold"), soft_wrap=True)
+    on.print(drawn)
 
 
 def number(value: float) -> str:

@@ -82,7 +82,27 @@ def run_training(
     Raises:
         FairleadError: A stage failed; the stage's own error.
     """
+    from fairlead.flows.training import training
+
     started = time.monotonic()
+    arguments = {"project": project, "source_root": source_root}
+    try:
+        digest = run_flow(training, arguments, settings, folder, watch, runner, server)
+    finally:
+        _collect_pages(folder)
+    return RunResult(str(digest), folder, time.monotonic() - started)
+
+
+def run_flow(
+    flow: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    settings: Settings,
+    folder: Path,
+    watch: Watcher,
+    runner: RunnerName = "local",
+    server: WarmServer | None = None,
+) -> Any:
+    """Run any KFP pipeline of lightweight components and return its output; see :func:`run_training`."""
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     settings = replace(settings, failure_file=folder / "failure.json")
     tell = _one_at_a_time(watch)
@@ -91,29 +111,23 @@ def run_training(
     else:
         start = _cold_start(settings, folder, tell)
     try:
-        digest = _orchestrate(project, source_root, folder, start)
+        return _orchestrate(flow, arguments, folder, start)
     except RuntimeError as cause:
         raise _reason(settings, folder, cause) from cause
-    finally:
-        _collect_pages(folder)
-    return RunResult(digest, folder, time.monotonic() - started)
 
 
 StartTask = Callable[[list[str], Mapping[str, str] | None], int]
 """What runs one task's command with additional environment variables, and returns its exit code."""
 
 
-def _orchestrate(project: str, source_root: str, folder: Path, start: StartTask) -> str:
+def _orchestrate(flow: Callable[..., Any], arguments: Mapping[str, Any], folder: Path, start: StartTask) -> Any:
     """Have KFP's orchestrator run the graph, with *start* for every task. Returns the pipeline's output."""
     from kfp import local
-
-    from fairlead.flows.training import training
 
     with (folder / "logs" / "orchestrator.log").open("a") as log, contextlib.redirect_stdout(log), _starting(start):
         warnings.filterwarnings("ignore", message="You may be attemping to run", category=RuntimeWarning)
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
-        task: Any = training(project=project, source_root=source_root)
-    return str(task.output)
+        return flow(**arguments).output
 
 
 @contextlib.contextmanager

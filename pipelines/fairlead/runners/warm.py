@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from fairlead import telemetry
 from fairlead.adapters.progress import Event, send_events_to
 from fairlead.errors import FairleadError
 
@@ -48,13 +49,21 @@ PRELOAD = (
     "sklearn.linear_model",
     "matplotlib.backends.backend_svg",
     "skl2onnx",
-    "onnxruntime",
     "treelite",
     "skops.io",
     "bentoml",
     "kfp.dsl.executor_main",
 )
-"""What the stages import, so that no task has to."""
+"""What the stages import, so that no task has to. ONNX Runtime is left out: loading it starts a thread."""
+
+_SAFE_TO_FORK = {
+    **ONE_THREAD,
+    **telemetry.OFF,
+    # Arrow's allocator would start a thread of its own.
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    # kfp then imports only what a task needs.
+    "_KFP_RUNTIME": "true",
+}
 
 
 class TaskCrashed(FairleadError):
@@ -90,8 +99,7 @@ class WarmServer:
 
     def start(self) -> None:
         """Start the server if it does not run yet."""
-        # The server keeps the environment it is started with; `_KFP_RUNTIME` makes kfp import only what a task needs.
-        with _environment({**ONE_THREAD, "_KFP_RUNTIME": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}):
+        with _environment(_SAFE_TO_FORK):  # the server keeps the environment it is started with
             forkserver.ensure_running()
 
     @property

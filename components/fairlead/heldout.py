@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlead.schema.encode import Batch
+from fairlead.schema import Batch
 
 MAX_ROWS = 5_000
 """Rows kept. Enough to meet every leaf that matters, small enough to travel."""

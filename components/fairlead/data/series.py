@@ -1,0 +1,203 @@
+"""Forecast: cleaned rows become regular series, one value a period and key, divided by time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fairlead.data.ingest import ROW, Ingested
+from fairlead.data.report import LeakCheck, SplitReport
+from fairlead.data.roles import Roles
+from fairlead.data.split import SPLITS
+from fairlead.data.survey import Surveyed, read_rows
+from fairlead.errors import DataError, LeakError
+from fairlead.schema import SeriesShape
+from fairlead.schema.series import PERIOD
+from fairlead.spec.project import Series, Split
+from fairlead.stats.profile import ColumnProfile, Profile
+
+SCHEMA = pa.schema([("key", pa.string()), ("at", pa.timestamp("us")), ("value", pa.float64())])
+ALL = "all"
+"""Key of the only series where ``by`` is empty."""
+_MONDAY = np.datetime64("1970-01-05", "s")
+_MERGE_AFTER = 2_000_000
+"""Partial sums held before they are added up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Regular:
+    """What was written, in figures."""
+
+    shape: SeriesShape
+    rows: Mapping[str, int]
+    profile: Profile
+    split: SplitReport
+    notes: tuple[str, ...]
+
+
+def period_starts(times: np.ndarray, every: str) -> np.ndarray:
+    """Start of the hour, day or week (Monday) that holds each time.
+
+    >>> period_starts(np.array(["2011-12-08T17:20"], dtype="datetime64[us]"), "week").astype(str).tolist()
+    ['2011-12-05T00:00:00']
+    """
+    moments = times.astype("datetime64[s]")
+    length = PERIOD[every].astype("timedelta64[s]")
+    return _MONDAY + (moments - _MONDAY) // length * length
+
+
+def write_series(
+    ingested: Ingested,
+    surveyed: Surveyed,
+    roles: Roles,
+    series: Series,
+    split: Split,
+    folder: Path,
+    advance: Callable[[int], object] = lambda rows: None,
+) -> Regular:
+    """Sum the rows by key and period, fill gaps with zero, and write the three splits.
+
+    Raises:
+        DataError: There are too few periods for the window and the horizon.
+    """
+    sums = _sums(ingested, surveyed, roles, series, advance)
+    periods = np.arange(
+        sums["at"].min().to_datetime64().astype("datetime64[s]"),
+        sums["at"].max().to_datetime64().astype("datetime64[s]") + PERIOD[series.every].astype("timedelta64[s]"),
+        PERIOD[series.every].astype("timedelta64[s]"),
+    )
+    cuts = _cuts(len(periods), series, split)
+    found = sums["key"].nunique()
+    keys = _largest(sums, periods[cuts[0]], series.top)
+    table = _filled(sums, keys, periods)
+    spans = {}
+    for name, start, end in zip(SPLITS, (0, *cuts), (*cuts, len(periods)), strict=True):
+        _write(folder / f"{name}.parquet", keys, periods[start:end], table[:, start:end])
+        spans[name] = (str(periods[start]), str(periods[end - 1]))
+    rows = {name: len(keys) * (end - start) for name, start, end in zip(SPLITS, (0, *cuts), (*cuts, len(periods)), strict=True)}
+    shape = SeriesShape(tuple(keys), series.every, series.window, series.horizon, series.season)
+    why = f"by time: the last {len(periods) - cuts[1]} of {len(periods)} periods ({series.every}s) are the test"
+    return Regular(shape, rows, _profile(table[:, : cuts[0]], keys, periods[: cuts[0]]),
+                   SplitReport("time", why, rows, spans), _notes(found, keys, table))  # fmt: skip
+
+
+def _sums(
+    ingested: Ingested, surveyed: Surveyed, roles: Roles, series: Series, advance: Callable[[int], object]
+) -> pd.DataFrame:
+    """Value by key and start of period."""
+    parts: list[pd.DataFrame] = []
+    held = 0
+    for batch in read_rows(ingested.rows, list(dict.fromkeys([*series.by, str(roles.time), series.value, ROW]))):
+        part = _added_up(_keyed(batch.filter(pa.array(~surveyed.dropped.contains(np.asarray(batch.column(ROW))))), roles, series))
+        parts.append(part)
+        held += len(part)
+        if held > _MERGE_AFTER:
+            parts = [_added_up(pd.concat(parts))]
+            held = 0
+        advance(batch.num_rows)
+    return _added_up(pd.concat(parts))
+
+
+def _keyed(batch: pa.RecordBatch, roles: Roles, series: Series) -> pd.DataFrame:
+    return pd.DataFrame({
+        "key": _keys(batch, series.by),
+        "at": period_starts(batch.column(roles.time).to_numpy(zero_copy_only=False), series.every),
+        "value": np.asarray(batch.column(series.value)),
+    })  # fmt: skip
+
+
+def _keys(batch: pa.RecordBatch, by: Sequence[str]) -> pd.Series[str]:
+    if not by:
+        return pd.Series([ALL] * batch.num_rows, dtype="str")
+    columns = [batch.column(name).cast(pa.string()).to_pandas() for name in by]
+    keys = columns[0]
+    for column in columns[1:]:
+        keys = keys + "|" + column
+    return keys
+
+
+def _added_up(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.groupby(["key", "at"], sort=True, as_index=False)["value"].sum()
+
+
+def _cuts(periods: int, series: Series, split: Split) -> tuple[int, int]:
+    """Where validation and test begin; each must hold a horizon, and training a window and a horizon."""
+    test = max(series.horizon, round(periods * split.test))
+    valid = max(series.horizon, round(periods * split.valid))
+    train = periods - test - valid
+    if train < series.window + series.horizon:
+        raise DataError(
+            f"there are {periods} periods ({series.every}s): {train} for training, {valid} for validation, {test} for test; "
+            f"training needs at least window + horizon = {series.window + series.horizon}",
+            hint="Give more data, or a smaller data.series.window or horizon.",
+        )
+    return train, train + valid
+
+
+def _largest(sums: pd.DataFrame, training_end: np.datetime64, top: int | None) -> list[str]:
+    """Keys of the series with the largest totals in the training period, in alphabetical order."""
+    totals = sums[sums["at"] < training_end].groupby("key")["value"].sum()
+    ranked = sorted(totals.items(), key=lambda pair: (-pair[1], pair[0]))
+    return sorted(str(key) for key, _ in ranked[:top])
+
+
+def _filled(sums: pd.DataFrame, keys: Sequence[str], periods: np.ndarray) -> np.ndarray:
+    """Values, shape (keys, periods), zero where nothing happened."""
+    chosen = sums[sums["key"].isin(keys)]
+    table = np.zeros((len(keys), len(periods)))
+    row = pd.Index(keys).get_indexer(chosen["key"])
+    column = np.searchsorted(periods, chosen["at"].to_numpy().astype(periods.dtype))
+    table[row, column] = chosen["value"].to_numpy()
+    return table
+
+
+def _write(path: Path, keys: Sequence[str], periods: np.ndarray, table: np.ndarray) -> None:
+    columns = {
+        "key": pa.array(np.repeat(np.array(keys, dtype=object), len(periods)), pa.string()),
+        "at": pa.array(np.tile(periods.astype("datetime64[us]"), len(keys))),
+        "value": pa.array(table.ravel()),
+    }
+    pq.write_table(pa.table(columns, schema=SCHEMA), path, compression="zstd")
+
+
+def _profile(table: np.ndarray, keys: Sequence[str], periods: np.ndarray) -> Profile:
+    return Profile(
+        table.size,
+        {
+            "key": ColumnProfile.of_counts("category", keys, [len(periods)] * len(keys), 0),
+            "at": ColumnProfile.of("datetime", np.tile(periods, len(keys))),
+            "value": ColumnProfile.of("number", table.ravel()),
+        },
+    )
+
+
+def _notes(found: int, keys: Sequence[str], table: np.ndarray) -> tuple[str, ...]:
+    notes = []
+    if len(keys) < found:
+        notes.append(f"{len(keys)} of {found} series are kept: those with the largest totals in the training period.")
+    zeros = float((table == 0).mean())
+    if zeros > 0.5:
+        notes.append(f"{zeros:.0%} of all periods are zero: most series are intermittent.")
+    return tuple(notes)
+
+
+def check_series(folder: Path) -> list[LeakCheck]:
+    """Read the splits as they were written: each must begin after the one before has ended.
+
+    Raises:
+        LeakError: They overlap.
+    """
+    ends, rows = None, 0
+    for name in SPLITS:
+        at = pq.read_table(folder / f"{name}.parquet", columns=["at"])["at"].to_numpy()
+        rows += len(at)
+        if ends is not None and at.min() <= ends:
+            raise LeakError(f"{name} begins at {at.min()}, but the split before it ends at {ends}")
+        ends = at.max()
+    return [LeakCheck("no split reaches into the next one's time", f"{rows:,} periods of all series")]

@@ -1,0 +1,135 @@
+"""The candidate's folder: what :class:`fairlead.records.Candidate` says is in it, written all or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from fairlead.errors import UserCodeError
+from fairlead.heldout import MAX_ROWS, save_heldout
+from fairlead.model.persist import DATA_TYPES, copy_code, dump, load, new_folder
+from fairlead.model.result import Result
+from fairlead.model.rows import Rows
+from fairlead.records import Candidate, Dataset, Workspace
+from fairlead.schema import Output, Schema
+from fairlead.schema.answers import answers_of
+from fairlead.stats.metrics import called_codes
+from fairlead.stats.profile import Profile
+
+
+def write_candidate(workspace: Workspace, dataset: Dataset, result: Result, out: Path) -> Candidate:
+    """Write the folder *out*; what was there is replaced.
+
+    Raises:
+        UserCodeError: skops cannot save the model, or what it saves answers differently.
+    """
+    content, trusted = dump(result.trained.pipeline, workspace.root)
+    expected = _reloaded_answers(content, trusted, result)
+    with new_folder(out) as folder:
+        (folder / "model.skops").write_bytes(content)
+        if any(name not in DATA_TYPES for name in trusted):
+            copy_code(workspace.root, folder / "code")
+        kept = evenly(len(result.test), MAX_ROWS)
+        save_heldout(folder / "heldout.npz", result.test.batch.take(kept), expected[kept])
+        pq.write_table(_predictions(result), folder / "predictions.parquet")
+        write_text(folder / "schema.json", result.trained.schema.to_json())
+        write_text(folder / "evaluation.json", result.evaluation.to_json())
+        write_text(folder / "profile.json", _profile(Path(dataset.path), result))
+        candidate = _record(workspace, dataset, result, trusted, out)
+        write_text(folder / Candidate.FILE, candidate.to_json())
+    return candidate
+
+
+def _record(
+    workspace: Workspace, dataset: Dataset, result: Result, trusted: tuple[str, ...], out: Path
+) -> Candidate:
+    return Candidate(
+        path=str(out),
+        name=result.trained.trial.candidate,
+        parameters=result.trained.trial.parameters,
+        metrics=result.evaluation.figures,
+        baseline=result.evaluation.baseline,
+        gates=[dataclasses.asdict(gate) for gate in result.gates],
+        trusted=trusted,
+        dataset=dataset.digest,
+        project=workspace.digest,
+    )
+
+
+def _reloaded_answers(content: bytes, trusted: tuple[str, ...], result: Result) -> NDArray[np.float64]:
+    """The answers of the model as it was saved; a class whose state skops loses would serve something else."""
+    again = answers_of(load(content, trusted), result.trained.schema.output.task, result.test.array)
+    if not np.array_equal(again, result.answers, equal_nan=True):
+        raise UserCodeError(
+            f"skops cannot save {result.trained.trial.candidate}: the saved model answers differently",
+            hint="Keep all that fit learns in attributes that end in an underscore, and nothing in globals.",
+        )
+    return again
+
+
+def evenly(rows: int, most: int) -> NDArray[np.intp]:
+    """At most *most* row positions, spread evenly.
+
+    >>> evenly(5, 3).tolist()
+    [0, 2, 4]
+    """
+    return np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(np.intp))
+
+
+def _predictions(result: Result) -> pa.Table:
+    """One line a test row: what tells it apart, what was true, what was called, and the answers behind the call."""
+    test, output = result.test, result.trained.schema.output
+    columns = {
+        "row": pa.array(test.row),
+        **{name: pa.array(values) for name, values in test.identity.items()},
+    }
+    if output.task != "clustering":
+        columns["actual"] = pa.array(test.actual)
+    columns["predicted"] = pa.array(called(output, result.answers))
+    if output.task == "classification":
+        columns |= {
+            f"probability.{name}": pa.array(result.answers[:, k]) for k, name in enumerate(output.classes)
+        }
+    return pa.table(columns)
+
+
+def called(output: Output, answers: NDArray[np.float64]) -> NDArray[np.generic]:
+    """What a caller is told: a class, a number, or a cluster."""
+    if output.task == "classification":
+        return np.array(output.classes, dtype=object)[called_codes(output, answers)]
+    return answers.argmax(axis=1) if output.task == "clustering" else answers[:, 0]
+
+
+def _profile(dataset: Path, result: Result) -> str:
+    """Features of the training rows and predictions on the test rows, for comparing with what is served."""
+    features = json.loads((dataset / "profile.json").read_text(encoding="utf-8"))
+    predictions = json.loads(
+        _prediction_profile(result.trained.schema, result.test, result.answers).to_json()
+    )
+    record = {"features": features, "predictions": predictions}
+    return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _prediction_profile(schema: Schema, test: Rows, answers: NDArray[np.float64]) -> Profile:
+    output = schema.output
+    told = called(output, answers)
+    if output.task in ("regression", "forecast"):
+        return Profile.of({"prediction": ("number", told)})
+    columns = {"prediction": ("category", told.astype(str).astype(object))}
+    if output.positive:
+        columns["probability"] = ("number", answers[:, output.classes.index(output.positive)])
+    return Profile.of(columns)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write *text*, all or nothing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

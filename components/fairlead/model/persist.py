@@ -1,0 +1,124 @@
+"""A trained pipeline on disk and back, without pickle: skops files, with every type beyond skops' own list accounted for.
+
+Two kinds of types are accepted: a few structures of scikit-learn and numpy that are known to hold data only, and types of the
+project's own package, whose source then travels beside the file.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import skops.io
+
+from fairlead.errors import IntegrityError, UserCodeError
+
+DATA_TYPES = frozenset({
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.tree._tree.Tree",
+})  # fmt: skip
+"""Not on skops' list, because a forged file could make them read beyond their arrays. Ours are checked by digest before
+they are opened."""
+
+_SKIPPED = frozenset({"__pycache__", "data", "node_modules", "venv"})
+
+
+def dump(pipeline: Any, root: Path) -> tuple[bytes, tuple[str, ...]]:
+    """The skops file of a fitted pipeline, and the types in it that skops does not trust by itself, sorted.
+
+    Args:
+        pipeline: Fitted.
+        root: Folder of the project's own package.
+
+    Raises:
+        UserCodeError: skops cannot save something in it, or a type belongs neither to scikit-learn nor to the project.
+    """
+    try:
+        content = skops.io.dumps(pipeline)
+        trusted = tuple(sorted(skops.io.get_untrusted_types(data=content)))
+    except Exception as cause:  # whatever __reduce__ or __getstate__ of foreign types raise
+        raise UserCodeError(
+            f"skops cannot save {_names(pipeline)}: {cause}",
+            hint="Keep plain attributes (numbers, text, arrays, estimators) and functions with a name; no lambdas, no open files.",
+        ) from cause
+    foreign = [name for name in trusted if name not in DATA_TYPES and not is_own(name, root)]
+    if foreign:
+        raise UserCodeError(
+            f"skops cannot save {', '.join(foreign)} safely: neither scikit-learn's nor the project's own",
+            hint="Use a scikit-learn estimator, or a class in the project's own package; its source then travels with the model.",
+        )
+    return content, trusted
+
+
+def load(content: bytes, trusted: Sequence[str], code: Path | None = None) -> Any:
+    """The inverse of :func:`dump`.
+
+    Args:
+        content: The skops file.
+        trusted: What :func:`dump` gave.
+        code: Folder of the project's own package, if it is not importable already.
+
+    Raises:
+        IntegrityError: The file holds a type that is not in *trusted*.
+    """
+    unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - set(trusted))
+    if unknown:
+        raise IntegrityError(f"the model file holds {', '.join(unknown)}, which its record does not name")
+    with _importable(code):
+        return skops.io.loads(content, trusted=list(trusted))
+
+
+def is_own(type_name: str, root: Path) -> bool:
+    """Whether a type or function lives in the project's own package."""
+    top = type_name.partition(".")[0]
+    try:
+        found = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return False
+    places = [found.origin, *(found.submodule_search_locations or ())] if found else []
+    return any(place and Path(place).resolve().is_relative_to(root.resolve()) for place in places)
+
+
+def copy_code(root: Path, to: Path) -> None:
+    """Copy the project's Python files, in the folders they are in."""
+    for path in sorted(root.rglob("*.py")):
+        inside = path.relative_to(root)
+        if not any(part in _SKIPPED or part.startswith(".") for part in inside.parts):
+            target = to / inside
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill that becomes *path* when the block ends, and nothing if it fails. What was at *path* is replaced."""
+    partial = path.with_name(f"{path.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    yield partial
+    if path.is_dir():
+        shutil.rmtree(path)
+    partial.replace(path)
+
+
+@contextmanager
+def _importable(code: Path | None) -> Iterator[None]:
+
+    added = code is not None and str(code) not in sys.path
+    if added:
+        sys.path.insert(0, str(code))
+    try:
+        yield
+    finally:
+        if added:
+            sys.path.remove(str(code))
+
+
+def _names(pipeline: Any) -> str:
+    return " → ".join(type(step).__name__ for _, step in getattr(pipeline, "steps", [("", pipeline)]))
