@@ -30,7 +30,14 @@ FRAUD = Schema(
     ),
     output=Output("classification", target="is_fraud", classes=("no", "yes"), positive="yes", threshold=0.3),
 )
-ROW = {"amount": 12.5, "count": 3, "abroad": False, "country": "DE", "channel": "app", "at": "2024-05-01T10:30:00"}
+ROW = {
+    "amount": 12.5,
+    "count": 3,
+    "abroad": False,
+    "country": "DE",
+    "channel": "app",
+    "at": "2024-05-01T10:30:00",
+}
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,11 @@ def write_bundle(folder: Path, schema: Schema, model: bytes, format: str, **mani
     """A folder as the bundle stage writes it."""
     folder.mkdir(parents=True)
     (folder / "reference").mkdir()
-    files = {f"model.{format}": model, "schema.json": schema.to_json().encode(), "reference/profile.json": b"{}\n"}
+    files = {
+        f"model.{format}": model,
+        "schema.json": schema.to_json().encode(),
+        "reference/profile.json": b"{}\n",
+    }
     for name, content in files.items():
         (folder / name).write_bytes(content)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -86,7 +97,9 @@ def fraud_model() -> Any:
     rng = np.random.default_rng(0)
     numbers = rng.normal(size=(400, len(FRAUD.columns))).astype(np.float32) * 5
     target = np.where(numbers[:, 0] + rng.normal(size=400) > 2, "yes", "no")
-    return make_pipeline(SimpleImputer(), RandomForestClassifier(10, max_depth=4, random_state=0)).fit(numbers, target)
+    return make_pipeline(SimpleImputer(), RandomForestClassifier(10, max_depth=4, random_state=0)).fit(
+        numbers, target
+    )
 
 
 @pytest.fixture(scope="session")

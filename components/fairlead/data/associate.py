@@ -71,7 +71,10 @@ class Correlation:
         weight = self.rows * len(x) / total
         added = (shifted_x @ shifted_x, shifted_y @ shifted_y, shifted_x @ shifted_y)
         between = (step_x * step_x, step_y * step_y, step_x * step_y)
-        xx, yy, xy = (old + float(new) + gap * weight for old, new, gap in zip(self.moments, added, between, strict=True))
+        xx, yy, xy = (
+            old + float(new) + gap * weight
+            for old, new, gap in zip(self.moments, added, between, strict=True)
+        )
         self.moments = (xx, yy, xy)
         self.means = (self.means[0] + step_x * len(x) / total, self.means[1] + step_y * len(x) / total)
         self.rows = total

@@ -31,7 +31,13 @@ def data(
 
     with connect("data", project, source_root) as at:
         snapshot = stage.run(
-            at.workspace, at.source(), at.store, at.tracker, at.progress, Path(dataset.path), Path(profile.path)
+            at.workspace,
+            at.source(),
+            at.store,
+            at.tracker,
+            at.progress,
+            Path(dataset.path),
+            Path(profile.path),
         )
         workers = at.workspace.project.model.search.workers
     dataset.metadata.update({"digest": snapshot.digest, "source": snapshot.source})

@@ -60,7 +60,8 @@ def divide(
     schema = dataset_schema(contract, roles)
     with ExitStack() as open_files:
         writers = [
-            open_files.enter_context(SplitWriter(folder / f"{name}.parquet", schema, contract, roles)) for name in SPLITS
+            open_files.enter_context(SplitWriter(folder / f"{name}.parquet", schema, contract, roles))
+            for name in SPLITS
         ]
         for batch in read_rows(ingested.rows):
             kept = _without_dropped(batch, ingested, surveyed, quarantine)
@@ -79,7 +80,7 @@ def _without_dropped(
 ) -> pa.RecordBatch:
     rows = np.asarray(batch.column(ROW))
     failures = [
-        Failure(name, REPEATED, "", positions) for name, repeated in ingested.repeated.items()
+        Failure(name, REPEATED, "", positions, (name,)) for name, repeated in ingested.repeated.items()
         if len(positions := np.flatnonzero(repeated.contains(rows) & ~ingested.duplicates.contains(rows)))
     ]  # fmt: skip
     if failures:
@@ -178,8 +179,12 @@ def profile_of(kind: str, values: pa.Array) -> ColumnProfile:
 def _report(writers: list[SplitWriter], roles: Roles) -> SplitReport:
     by_name = dict(zip(SPLITS, writers, strict=True))
     spans = {name: span for name, writer in by_name.items() if (span := writer.span())}
-    classes = {name: dict(sorted(writer.classes.items())) for name, writer in by_name.items() if writer.classes}
-    return SplitReport(roles.split, WHY[roles.split], {name: w.rows for name, w in by_name.items()}, spans, classes)
+    classes = {
+        name: dict(sorted(writer.classes.items())) for name, writer in by_name.items() if writer.classes
+    }
+    return SplitReport(
+        roles.split, WHY[roles.split], {name: w.rows for name, w in by_name.items()}, spans, classes
+    )
 
 
 def _notes(profile: Profile, report: SplitReport, roles: Roles) -> Iterator[str]:

@@ -60,9 +60,9 @@ def row_hashes(columns: Iterable[pa.Array]) -> tuple[Hashes, Hashes]:
 def _text_hashes(values: pa.Array, lane: int) -> Hashes:
     encoded = values.dictionary_encode()
     different = encoded.dictionary.to_numpy(zero_copy_only=False)
-    hashes = pd.util.hash_array(different, hash_key=_KEYS[lane], categorize=False)
-    hashes = np.append(hashes, _MISSING)
-    return hashes[np.asarray(encoded.indices.fill_null(len(different)))]
+    hashes = np.append(pd.util.hash_array(different, hash_key=_KEYS[lane], categorize=False), _MISSING)
+    found: Hashes = hashes[np.asarray(encoded.indices.fill_null(len(different)))]
+    return found
 
 
 def _bits(values: pa.Array) -> Hashes:
@@ -71,5 +71,5 @@ def _bits(values: pa.Array) -> Hashes:
         numbers = np.asarray(values.fill_null(0.0)) + 0.0
         return numbers.view(np.uint64).copy()
     if pa.types.is_boolean(values.type):
-        return np.asarray(values.fill_null(value=False)).astype(np.uint64)
+        return np.asarray(values.cast(pa.uint8()).fill_null(0)).astype(np.uint64)
     return np.asarray(values.cast(pa.int64()).fill_null(0)).astype(np.int64).view(np.uint64).copy()

@@ -6,6 +6,7 @@ quartiles) is gathered on the way.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -124,7 +125,9 @@ class _Pass:
         columns = self.contract.columns
         self.validator = Validator(self.contract, self.roles.needed)
         self.schema = dataset_schema(self.contract, self.roles)
-        self.writer = self.open_files.enter_context(pq.ParquetWriter(self.path, self.schema, compression="lz4"))
+        self.writer = self.open_files.enter_context(
+            pq.ParquetWriter(self.path, self.schema, compression="lz4")
+        )
         self.finder = self._finder("duplicates")
         self.unique = {
             name: self._finder(f"unique-{position}")
@@ -162,13 +165,13 @@ class _Pass:
         for name, one in made.items():
             if one.broken.any():
                 rule = UNREADABLE[self.contract.columns[name].type]
-                found.append(Failure(name, rule, "", np.flatnonzero(one.broken)))
+                found.append(Failure(name, rule, "", np.flatnonzero(one.broken), (name,)))
         for failure in self.validator.failures(canonical):
             positions = failure.rows
             if failure.rule == REQUIRED:  # said already, and better, of a value that cannot be read
                 positions = positions[~made[failure.column].broken[positions]]
             if len(positions):
-                found.append(Failure(failure.column, failure.rule, failure.because, positions))
+                found.append(dataclasses.replace(failure, rows=positions))
         return found
 
     def _keep(self, good: pa.RecordBatch, rows: NDArray[np.int64]) -> None:
@@ -220,8 +223,8 @@ class _Pass:
             sketches=self.sketches,
             values=self.values,
             changes=tuple(
-                Change(*key, count=count, examples=tuple(self.changes.examples[key]))
-                for key, count in self.changes.counts.items()
+                Change(column, action, why, count, tuple(examples))
+                for (column, action, why), count, examples in self.changes.items()
             ),
             dropped_columns=tuple(self.extra),
             spilled=self.finder.bytes + sum(finder.bytes for finder in self.unique.values()),
@@ -236,7 +239,9 @@ def select_columns(batch: pa.RecordBatch, contract: Contract, extra: dict[str, N
     """
     extra.update(dict.fromkeys(require_columns(contract, batch.schema.names)))
     wanted = {name: column.source or name for name, column in contract.columns.items()}
-    return pa.RecordBatch.from_arrays([batch.column(source) for source in wanted.values()], names=list(wanted))
+    return pa.RecordBatch.from_arrays(
+        [batch.column(source) for source in wanted.values()], names=list(wanted)
+    )
 
 
 def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
@@ -245,7 +250,9 @@ def _as(values: pa.Array, kind: pa.DataType) -> pa.Array:
         return values
     if pa.types.is_floating(values.type):
         whole = pc.equal(values, pc.round(values))
-        return pc.if_else(whole, pc.cast(values, pa.int64(), safe=False).cast(pa.string()), values.cast(pa.string()))
+        return pc.if_else(
+            whole, pc.cast(values, pa.int64(), safe=False).cast(pa.string()), values.cast(pa.string())
+        )
     return values.cast(kind)
 
 
@@ -257,7 +264,10 @@ def _complete(batch: pa.RecordBatch) -> NDArray[np.bool_]:
 
 
 def _nothing_kept(read: int, reasons: list[Reason], incomplete: int) -> DataError:
-    lines = [f"  {reason.count:,} rows: {reason.text} (such as {_value(reason)})" for reason in reasons[:_TOP_REASONS]]
+    lines = [
+        f"  {reason.count:,} rows: {reason.text} (such as {_value(reason)})"
+        for reason in reasons[:_TOP_REASONS]
+    ]
     if incomplete:
         lines.append(f"  {incomplete:,} rows: a value is missing and data.clean.missing is drop")
     return DataError(

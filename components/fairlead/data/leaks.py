@@ -27,6 +27,8 @@ from fairlead.errors import LeakError
 from fairlead.spec import Contract
 
 _SIDE = np.dtype([("one", "<u8"), ("two", "<u8"), ("side", "<i8")])
+_QUARTER_HOUR = 15 * 60 * 1_000_000
+_FARTHEST_ZONE = 14 * 4 * _QUARTER_HOUR
 _KEEP_OUT = "Set its `use` in the contract to `identifier` or `ignore`, or `known: later` if it is."
 
 
@@ -59,7 +61,9 @@ def check_leaks(
 def _checks(contract: Contract, roles: Roles, scratch: Path, open_files: ExitStack) -> list[Check]:
     checks: list[Check] = [SameOnTwoSides.of_rows(open_files.enter_context(_spill(scratch / "rows")), roles)]
     if roles.split == "group" and roles.group is not None:
-        checks.append(SameOnTwoSides.of_group(open_files.enter_context(_spill(scratch / "groups")), roles.group))
+        checks.append(
+            SameOnTwoSides.of_group(open_files.enter_context(_spill(scratch / "groups")), roles.group)
+        )
     if roles.split == "time" and roles.time is not None:
         checks.append(NoFuture(roles.time))
     if roles.target is not None:
@@ -169,7 +173,9 @@ class NoFuture(Check):
                     f"{SPLITS[earlier]} has rows up to {last}, but {SPLITS[later]} begins at {first}",
                     hint="This is a fault of the split, not of the data; please report it.",
                 )
-        return LeakCheck("no split reaches into the next one's time", f"first and last {self.time} of each split")
+        return LeakCheck(
+            "no split reaches into the next one's time", f"first and last {self.time} of each split"
+        )
 
 
 def _moment(microseconds: int) -> str:
@@ -189,7 +195,9 @@ class GivesTargetAway(Check):
         self.values = {name: Pairs() for name, kind in kinds.items() if kind in discrete}
         self.lines = {name: Correlation() for name, kind in kinds.items() if kind in numeric}
         labels = roles.task == "classification"
-        self.equal = {name: Equality() for name, kind in kinds.items() if kind in ("category", "text") and labels}
+        self.equal = {
+            name: Equality() for name, kind in kinds.items() if kind in ("category", "text") and labels
+        }
 
     def look(self, batch: pa.RecordBatch, side: int) -> None:  # noqa: ARG002
         """Gather sums and pairs; all splits count."""
@@ -217,7 +225,9 @@ class GivesTargetAway(Check):
         """Name the first feature that gives the target away."""
         if self.rows >= LEAST_ROWS:
             for name, how in self._giveaways():
-                raise LeakError(f"the feature {name!r} gives the target {self.target!r} away: {how}", hint=_KEEP_OUT)
+                raise LeakError(
+                    f"the feature {name!r} gives the target {self.target!r} away: {how}", hint=_KEEP_OUT
+                )
         return LeakCheck(
             f"no feature gives {self.target} away",
             f"{len(self.roles.features)} features in {self.rows:,} rows: equality, one-to-one mapping, presence, correlation",
@@ -242,9 +252,23 @@ def _floats(values: pa.Array) -> NDArray[np.float64]:
     return np.asarray(values.cast(pa.float64()).fill_null(np.nan))
 
 
+def is_later(ahead: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which leads (microseconds) are more than another time zone.
+
+    >>> hour = 3_600_000_000
+    >>> is_later(np.array([-hour, 0, hour, hour + 1, 20 * hour])).tolist()
+    [False, False, False, True, True]
+    """
+    zone = (ahead <= _FARTHEST_ZONE) & (ahead % _QUARTER_HOUR == 0)
+    return (ahead > 0) & ~zone
+
+
 @dataclass
 class NotLater(Check):
-    """A time among the features that lies after the time of the row itself."""
+    """A time among the features that lies after the time of the row itself.
+
+    A wall clock of another zone is no leak: it is ahead by a whole number of quarters of an hour, up to 14 hours.
+    """
 
     feature: str
     time: str
@@ -255,13 +279,14 @@ class NotLater(Check):
     def look(self, batch: pa.RecordBatch, side: int) -> None:  # noqa: ARG002
         """Count rows in which it is later."""
         self.rows += batch.num_rows
-        after = pc.fill_null(pc.greater(batch.column(self.feature), batch.column(self.time)), False)
+        ahead = pc.subtract(
+            batch.column(self.feature).cast(pa.int64()), batch.column(self.time).cast(pa.int64())
+        )
+        after = pa.array(is_later(np.asarray(ahead.fill_null(0))))
         found = pc.sum(after).as_py() or 0
         if found and not self.later:
             row = pc.indices_nonzero(after)[0].as_py()
-            self.example = (
-                f"row {batch.column(ROW)[row]}: {batch.column(self.feature)[row]} after {batch.column(self.time)[row]}"
-            )
+            self.example = f"row {batch.column(ROW)[row]}: {batch.column(self.feature)[row]} after {batch.column(self.time)[row]}"
         self.later += found
 
     def verdict(self) -> LeakCheck:

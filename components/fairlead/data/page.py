@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from fairlead import report as html
 from fairlead.data.report import Change, Reason, Report
+from fairlead.data.split import SPLITS
 from fairlead.report.numbers import number, percent
-from fairlead.stats.profile import ColumnProfile, Numbers, Profile, Times
+from fairlead.stats.profile import ColumnProfile, Numbers, Profile, Times, TopValues
 
 _BARS = 24
 _MOST_LINES = 60
-_TOP = 3
-_SHORT = 44
+_TOP = 4
 
 
 def page(name: str, digest: str, report: Report, profile: Profile) -> str:
@@ -27,7 +27,9 @@ def page(name: str, digest: str, report: Report, profile: Profile) -> str:
         profile: Of the training rows.
     """
     subtitle = f"{report.source}  ·  snapshot {digest[:16]}"
-    return html.page(f"{name}: data", subtitle, [section for section in _sections(report, profile) if section.blocks])
+    return html.page(
+        f"{name}: data", subtitle, [section for section in _sections(report, profile) if section.blocks]
+    )
 
 
 def _sections(report: Report, profile: Profile) -> Iterator[html.Section]:
@@ -43,7 +45,7 @@ def _sections(report: Report, profile: Profile) -> Iterator[html.Section]:
     yield html.Section("Leak checks", "Made on the files as they were written, independently of how they were divided.",
                        [_leaks(report)])  # fmt: skip
     yield html.Section("Columns", "Of the training rows only: nothing here was learned from validation or test rows.",
-                       [_columns(profile)])  # fmt: skip
+                       list(_columns(profile)))  # fmt: skip
 
 
 def _facts(report: Report) -> html.Facts:
@@ -71,7 +73,12 @@ def _notes(report: Report) -> Iterator[html.Block]:
 
 def _reasons(report: Report) -> html.Table:
     rows = [
-        (html.Code(reason.column) if reason.column else "several", _rule(reason), reason.count, _reason_examples(reason))
+        (
+            html.Code(reason.column) if reason.column else "several",
+            _rule(reason),
+            reason.count,
+            _reason_examples(reason),
+        )
         for reason in report.reasons[:_MOST_LINES]
     ]
     return html.Table(("column", "rule", "rows", "such as"), rows, empty="No row broke the contract.")
@@ -82,7 +89,7 @@ def _rule(reason: Reason) -> str:
 
 
 def _reason_examples(reason: Reason) -> str:
-    return "; ".join(f"row {one['row']:,}: {_cut(one['value'], 120)}" for one in reason.examples)
+    return "; ".join(f"row {one['row']:,}: {_cut(one['value'])}" for one in reason.examples)
 
 
 def _changes(changes: Sequence[Change]) -> html.Table:
@@ -91,7 +98,9 @@ def _changes(changes: Sequence[Change]) -> html.Table:
          "; ".join(f"{_quoted(before)} → {_quoted(after)}" for before, after in change.examples))
         for change in changes[:_MOST_LINES]
     ]  # fmt: skip
-    return html.Table(("column", "what", "why", "values", "such as"), rows, empty="Nothing had to be changed.")
+    return html.Table(
+        ("column", "what", "why", "values", "such as"), rows, empty="Nothing had to be changed."
+    )
 
 
 def _quoted(text: str) -> str:
@@ -111,24 +120,23 @@ def _split(report: Report) -> Iterator[html.Block]:
     split = report.split
     total = sum(split.rows.values())
     rows: list[tuple[html.Cell, ...]] = [
-        (name, count, percent(count / total), *split.spans.get(name, ("", ""))) for name, count in split.rows.items()
+        (name, split.rows[name], percent(split.rows[name] / total)) for name in SPLITS
     ]
-    spans = bool(split.spans)
-    heads = ("split", "rows", "share", "first", "last")
-    yield html.Table(heads if spans else heads[:3], rows if spans else [row[:3] for row in rows])
+    if not split.spans:
+        yield html.Table(("split", "rows", "share"), rows)
+    else:
+        spans = [tuple(map(_moment, split.spans[name])) for name in SPLITS]
+        timed = [(*row, *span) for row, span in zip(rows, spans, strict=True)]
+        yield html.Table(("split", "rows", "share", "first", "last"), timed)
     if split.classes:
         labels = sorted({label for counts in split.classes.values() for label in counts})[:_MOST_LINES]
-        lines = [
-            (label, *(_class_share(split.classes.get(name, {}), label) for name in split.rows)) for label in labels
-        ]
-        yield html.Table(("class", *split.rows), lines, caption="Rows by class")
+        lines = [(label, *(_class_share(split.classes[name], label) for name in SPLITS)) for label in labels]
+        yield html.Table(("class", *SPLITS), lines, caption="Rows by class")
 
 
-def _class_share(counts: object, label: str) -> str:
-    by_label = dict(counts) if isinstance(counts, dict) else {}
-    total = sum(by_label.values())
-    count = by_label.get(label, 0)
-    return f"{number(count)} ({percent(count / total)})" if total else number(count)
+def _class_share(counts: Mapping[str, int], label: str) -> str:
+    count = counts.get(label, 0)
+    return f"{number(count)} ({percent(count / sum(counts.values()))})"
 
 
 def _leaks(report: Report) -> html.Table:
@@ -139,31 +147,54 @@ def _leaks(report: Report) -> html.Table:
 # --------------------------------------------------------------------------------------------------- columns
 
 
-def _columns(profile: Profile) -> html.Table:
-    rows = [_column(name, column) for name, column in profile.columns.items()]
-    heads: list[str | html.Column] = [
-        "column", "type", html.Column("missing", "right"), html.Column("distribution", says="1 % to 99 %; the ends hold the rest"),
-        html.Column("mean ± std", "right"), html.Column("minimum", "right"), html.Column("1 %", "right"),
-        html.Column("median", "right"), html.Column("99 %", "right"), html.Column("maximum", "right"), "most frequent",
-    ]  # fmt: skip
-    return html.Table(heads, rows)
+def _columns(profile: Profile) -> Iterator[html.Block]:
+    """One table a family of types: numbers, categories and times have different figures."""
+    numbers = {name: column for name, column in profile.columns.items() if column.numbers is not None}
+    values = {name: column for name, column in profile.columns.items() if column.values is not None}
+    times = {name: column for name, column in profile.columns.items() if column.times is not None}
+    if numbers:
+        heads = (
+            "column",
+            "type",
+            "missing",
+            "1 % to 99 %",
+            "mean",
+            "std",
+            "minimum",
+            "1 %",
+            "median",
+            "99 %",
+            "maximum",
+        )
+        yield html.Table(heads, [_number_row(name, column) for name, column in numbers.items()],
+                         caption="Numbers, and lengths of texts in characters")  # fmt: skip
+    if values:
+        yield html.Table(("column", "type", "missing", "distribution", "different", "most frequent"),
+                         [_value_row(name, column) for name, column in values.items()], caption="Categories")  # fmt: skip
+    if times:
+        yield html.Table(("column", "missing", "distribution", "first", "last"),
+                         [_time_row(name, column) for name, column in times.items()], caption="Dates and times")  # fmt: skip
 
 
-def _column(name: str, column: ColumnProfile) -> tuple[html.Cell, ...]:
-    missing = percent(column.missing / column.count) if column.missing else ""
-    kind = "text (length)" if column.kind == "text" else column.kind
-    return (html.Code(name), kind, missing, _distribution(column), *_figures(column), _top_values(column))
+def _missing(column: ColumnProfile) -> str:
+    return percent(column.missing / column.count) if column.missing else "0"
 
 
-def _distribution(column: ColumnProfile) -> html.Cell:
-    if column.numbers is not None:
-        return _number_bars(column.numbers, whole=column.kind in ("integer", "text"))
-    if column.times is not None:
-        return _time_bars(column.times)
-    if column.values is not None and column.values.counts:
-        counts = [count for _, count in column.values.top(_BARS)]
-        return html.Histogram(counts, f"the {len(counts)} most frequent values")
-    return None
+def _number_row(name: str, column: ColumnProfile) -> tuple[html.Cell, ...]:
+    numbers, whole = column.numbers or Numbers(), column.kind in ("integer", "text")
+    kind = "text length" if column.kind == "text" else column.kind
+    if not numbers.count:
+        return (html.Code(name), kind, _missing(column), *(None,) * 8)
+    low, middle, high = (_rounded(numbers.quantile(q), whole=whole) for q in (0.01, 0.5, 0.99))
+    return (html.Code(name), kind, _missing(column), _number_bars(numbers, whole=whole), numbers.mean, numbers.std,
+            numbers.minimum, low, middle, high, numbers.maximum)  # fmt: skip
+
+
+def _rounded(value: float | None, *, whole: bool) -> float | None:
+    """A quantile to the digits that the sketch knows."""
+    if value is None or value == 0:
+        return value
+    return float(round(value)) if whole and abs(value) < 1_000 else float(f"{value:.3g}")
 
 
 def _number_bars(numbers: Numbers, *, whole: bool) -> html.Cell:
@@ -171,13 +202,31 @@ def _number_bars(numbers: Numbers, *, whole: bool) -> html.Cell:
     if low is None or high is None:
         return None
     bars = _BARS
-    if whole and high - low < _BARS:
-        low, high = np.floor(low) - 0.5, np.ceil(high) + 0.5
-        bars = max(1, int(high - low))
+    if whole and high - low < _BARS:  # a bar a number
+        low, high = round(low) - 0.5, round(high) + 0.5
+        bars = int(high - low)
     if high <= low:
         return html.Histogram([numbers.count], f"all at {number(low)}")
     counts = numbers.sketch.histogram(np.linspace(low, high, bars + 1))
     return html.Histogram(counts.tolist(), f"from {number(low)} to {number(high)}")
+
+
+def _value_row(name: str, column: ColumnProfile) -> tuple[html.Cell, ...]:
+    values = column.values or TopValues()
+    counts = [count for _, count in values.top(_BARS)]
+    different = number(len(values.counts)) if values.exact else f"more than {number(len(values.counts))}"
+    bars = html.Histogram(counts, f"the {len(counts)} most frequent values") if counts else None
+    return html.Code(name), column.kind, _missing(column), bars, different, _most_frequent(column, values)
+
+
+def _most_frequent(column: ColumnProfile, values: TopValues) -> str:
+    known = max(column.count - column.missing, 1)
+    return ", ".join(f"{_cut(value, 30)} {percent(count / known)}" for value, count in values.top(_TOP))
+
+
+def _time_row(name: str, column: ColumnProfile) -> tuple[html.Cell, ...]:
+    times = column.times or Times()
+    return html.Code(name), _missing(column), _time_bars(times), _moment(times.first), _moment(times.last)
 
 
 def _time_bars(times: Times) -> html.Cell:
@@ -185,36 +234,18 @@ def _time_bars(times: Times) -> html.Cell:
         return None
     first, last = min(times.bins), max(times.bins)
     counts, _ = np.histogram(
-        list(times.bins), bins=min(_BARS, last - first + 1), range=(first, last + 1), weights=list(times.bins.values())
+        list(times.bins),
+        bins=min(_BARS, last - first + 1),
+        range=(first, last + 1),
+        weights=list(times.bins.values()),
     )
     return html.Histogram(counts.tolist(), f"from {times.first} to {times.last}")
-
-
-def _figures(column: ColumnProfile) -> tuple[html.Cell, ...]:
-    if column.times is not None:
-        return "", _moment(column.times.first), "", "", "", _moment(column.times.last)
-    numbers = column.numbers
-    if numbers is None or not numbers.count:
-        return ("",) * 6
-    spread = f"{number(numbers.mean)} ± {number(numbers.std, 3)}"
-    low, middle, high = (number(numbers.quantile(q), 3) for q in (0.01, 0.5, 0.99))
-    return spread, number(numbers.minimum), low, middle, high, number(numbers.maximum)
 
 
 def _moment(text: str | None) -> str:
     return (text or "").partition(".")[0].replace("T", " ")
 
 
-def _top_values(column: ColumnProfile) -> str:
-    if column.values is None:
-        return ""
-    known = max(column.count - column.missing, 1)
-    top = ", ".join(f"{_cut(value, 24)} {percent(count / known)}" for value, count in column.values.top(_TOP))
-    others = len(column.values.counts) - _TOP
-    more = "" if others <= 0 else f" and {others} more" if column.values.exact else f" and more than {others} others"
-    return top + more
-
-
-def _cut(text: object, limit: int = _SHORT) -> str:
+def _cut(text: object, limit: int = 120) -> str:
     written = str(text)
     return written if len(written) <= limit else f"{written[:limit]}…"

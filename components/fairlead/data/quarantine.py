@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fairlead.data.report import Reason, Tally
+from fairlead.data.report import EXAMPLES, Reason, Tally
 from fairlead.data.uniform import shown
 from fairlead.data.validate import Failure
 
@@ -38,7 +38,9 @@ class Quarantine:
     ) -> None:
         self._writer.close()
 
-    def add(self, batch: pa.RecordBatch, rows: NDArray[np.int64], failures: Sequence[Failure]) -> NDArray[np.bool_]:
+    def add(
+        self, batch: pa.RecordBatch, rows: NDArray[np.int64], failures: Sequence[Failure]
+    ) -> NDArray[np.bool_]:
         """Write the rows of *batch* that any of *failures* names.
 
         Args:
@@ -54,7 +56,7 @@ class Quarantine:
             before = reasons[failure.rows]
             reasons[failure.rows] = np.where(before == "", failure.text, before + "; " + failure.text)
             self._count(failure, batch, rows)
-        bad = reasons != ""
+        bad: NDArray[np.bool_] = reasons != ""
         if bad.any():
             self._write(batch, rows, reasons, bad)
         return bad
@@ -62,8 +64,8 @@ class Quarantine:
     def reasons(self) -> list[Reason]:
         """Why rows are here, the most frequent reason first."""
         found = [
-            Reason(*key, count=count, examples=tuple(self._tally.examples[key]))
-            for key, count in self._tally.counts.items()
+            Reason(column, rule, because, count, tuple(examples))
+            for (column, rule, because), count, examples in self._tally.items()
         ]
         return sorted(found, key=lambda reason: -reason.count)
 
@@ -72,28 +74,37 @@ class Quarantine:
         examples = []
         if self._tally.wants_examples(key):
             examples = [
-                {"row": int(rows[position]), "value": self._value(failure.column, batch, int(position))}
-                for position in failure.rows[:3]
+                {"row": int(rows[position]), "value": _values(failure.shows, batch, int(position))}
+                for position in failure.rows[:EXAMPLES]
             ]
         self._tally.add(key, len(failure.rows), examples)
 
-    def _value(self, column: str, batch: pa.RecordBatch, position: int) -> str:
-        if column:
-            return shown(batch.column(column)[position].as_py())
-        return shown({name: shown(batch.column(name)[position].as_py()) for name in batch.schema.names}, limit=300)
-
     def _write(
-        self, batch: pa.RecordBatch, rows: NDArray[np.int64], reasons: NDArray[np.object_], bad: NDArray[np.bool_]
+        self,
+        batch: pa.RecordBatch,
+        rows: NDArray[np.int64],
+        reasons: NDArray[np.object_],
+        bad: NDArray[np.bool_],
     ) -> None:
         chosen = batch.filter(pa.array(bad))
         columns = {
-            name: as_written(chosen.column(name)) if name in chosen.schema.names else pa.nulls(len(chosen), pa.string())
+            name: as_written(chosen.column(name))
+            if name in chosen.schema.names
+            else pa.nulls(len(chosen), pa.string())
             for name in self._columns
         }
         columns["_row"] = pa.array(rows[bad])
         columns["_reason"] = pa.array(reasons[bad], pa.string())
         self._writer.write_table(pa.table(columns, schema=self.schema))
         self.rows += chosen.num_rows
+
+
+def _values(columns: Sequence[str], batch: pa.RecordBatch, row: int) -> str:
+    """The values that explain a failure; of several columns with their names."""
+    values = {name: shown(batch.column(name)[row].as_py()) for name in columns}
+    return ", ".join(
+        values.values() if len(values) == 1 else (f"{name} = {value}" for name, value in values.items())
+    )
 
 
 def as_written(values: pa.Array) -> pa.Array:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -118,20 +118,28 @@ class Report(JsonRecord):
         return cls(**{**raw, **nested, "split": SplitReport(**raw["split"])})
 
 
+Key = tuple[str, str, str]
+
+
 @dataclass(slots=True)
 class Tally:
     """Counts with a few examples each, added to while batches pass by."""
 
-    counts: dict[tuple[str, ...], int] = field(default_factory=dict)
-    examples: dict[tuple[str, ...], list[Any]] = field(default_factory=dict)
+    _counts: dict[Key, int] = field(default_factory=dict)
+    _examples: dict[Key, list[Any]] = field(default_factory=dict)
 
-    def add(self, key: tuple[str, ...], count: int, examples: Iterable[Any]) -> None:
+    def add(self, key: Key, count: int, examples: Iterable[Any]) -> None:
         """Add *count* to *key*; examples beyond the first few are dropped."""
         if count:
-            self.counts[key] = self.counts.get(key, 0) + count
-            kept = self.examples.setdefault(key, [])
+            self._counts[key] = self._counts.get(key, 0) + count
+            kept = self._examples.setdefault(key, [])
             kept.extend(list(examples)[: EXAMPLES - len(kept)])
 
-    def wants_examples(self, key: tuple[str, ...]) -> bool:
+    def wants_examples(self, key: Key) -> bool:
         """Whether examples of *key* are still missing, which saves looking for them."""
-        return len(self.examples.get(key, ())) < EXAMPLES
+        return len(self._examples.get(key, ())) < EXAMPLES
+
+    def items(self) -> Iterator[tuple[Key, int, list[Any]]]:
+        """Key, count and examples, in the order in which the keys came up."""
+        for key, count in self._counts.items():
+            yield key, count, self._examples[key]

@@ -42,7 +42,9 @@ def roles_of(project: Project, contract: Contract) -> Roles:
     data, task = project.data, project.model.task
     played = {"data.target": data.target, "data.time": data.time, "data.group": data.group}
     if data.series:
-        played |= {"data.series.value": data.series.value} | {f"data.series.by ({name})": name for name in data.series.by}
+        played |= {"data.series.value": data.series.value} | {
+            f"data.series.by ({name})": name for name in data.series.by
+        }
     for field, name in played.items():
         if name is not None:
             _check_known(field, name, contract)
@@ -58,7 +60,9 @@ def roles_of(project: Project, contract: Contract) -> Roles:
         group=data.group,
         split=method,
         features=features,
-        kept=tuple(name for name, column in contract.columns.items() if column.use != "ignore" or name in parts),
+        kept=tuple(
+            name for name, column in contract.columns.items() if column.use != "ignore" or name in parts
+        ),
         needed=_needed(project, method),
     )
 
@@ -100,7 +104,8 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 def _check_known(field: str, name: str, contract: Contract) -> None:
     if name not in contract.columns:
         raise ProjectError(
-            f"{field} is {name!r}, but the contract has no such column", hint=did_you_mean(name, contract.columns)
+            f"{field} is {name!r}, but the contract has no such column",
+            hint=did_you_mean(name, contract.columns),
         )
 
 

@@ -30,12 +30,18 @@ class Comparison:
     sign: str
     right: str | float
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it looks at."""
+        return (self.left, self.right) if isinstance(self.right, str) else (self.left,)
+
     def holds(self, rows: pd.DataFrame) -> pd.Series[bool]:
         """Where the rule holds; a row in which a side is missing is not judged by it."""
         left = rows[self.left]
         right = rows[self.right] if isinstance(self.right, str) else self.right
         unknown = left.isna() | (right.isna() if isinstance(right, pd.Series) else False)
-        return _OPERATORS[self.sign](left, right).fillna(False).astype(bool) | unknown
+        holds: pd.Series[bool] = _OPERATORS[self.sign](left, right).fillna(value=False).astype(bool) | unknown
+        return holds
 
 
 def parse_rules(contract: Contract) -> tuple[Comparison, ...]:
@@ -51,13 +57,16 @@ def _parse(text: str, because: str, contract: Contract) -> Comparison:
     match = _COMPARISON.fullmatch(text.strip())
     if match is None:
         raise ProjectError(
-            f"row rule {text!r} is not a comparison", hint="Write `column >= column` or `column != 0`; signs: >= <= == != > <."
+            f"row rule {text!r} is not a comparison",
+            hint="Write `column >= column` or `column != 0`; signs: >= <= == != > <.",
         )
     left, sign, right = match["left"].strip(), match["sign"], _side(match["right"].strip())
     for side in (left, right):
         if isinstance(side, str) and side not in contract.columns:
             hint = did_you_mean(side, contract.columns)
-            raise ProjectError(f"row rule {text!r} names {side!r}, which is no column of the contract", hint=hint)
+            raise ProjectError(
+                f"row rule {text!r} names {side!r}, which is no column of the contract", hint=hint
+            )
     comparison = Comparison(text.strip(), because, left, sign, right)
     _check_comparable(comparison, contract)
     return comparison

@@ -61,7 +61,9 @@ def positive_class(classes: Mapping[str, int], wanted: str | None) -> str:
     """
     if wanted is not None:
         if wanted not in classes:
-            raise ProjectError(f"model.positive is {wanted!r}, but the target's classes are {', '.join(sorted(classes))}")
+            raise ProjectError(
+                f"model.positive is {wanted!r}, but the target's classes are {', '.join(sorted(classes))}"
+            )
         return wanted if len(classes) == 2 else ""
     if len(classes) != 2:
         return ""

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from fairlead.data.ingest import ROW, Ingested
 from fairlead.data.report import LeakCheck, SplitReport
@@ -21,6 +23,9 @@ from fairlead.schema import SeriesShape
 from fairlead.schema.series import PERIOD
 from fairlead.spec.project import Series, Split
 from fairlead.stats.profile import ColumnProfile, Profile
+
+Times = NDArray[np.datetime64]
+Values = NDArray[np.float64]
 
 SCHEMA = pa.schema([("key", pa.string()), ("at", pa.timestamp("us")), ("value", pa.float64())])
 ALL = "all"
@@ -41,7 +46,7 @@ class Regular:
     notes: tuple[str, ...]
 
 
-def period_starts(times: np.ndarray, every: str) -> np.ndarray:
+def period_starts(times: Times, every: str) -> Times:
     """Start of the hour, day or week (Monday) that holds each time.
 
     >>> period_starts(np.array(["2011-12-08T17:20"], dtype="datetime64[us]"), "week").astype(str).tolist()
@@ -49,7 +54,8 @@ def period_starts(times: np.ndarray, every: str) -> np.ndarray:
     """
     moments = times.astype("datetime64[s]")
     length = PERIOD[every].astype("timedelta64[s]")
-    return _MONDAY + (moments - _MONDAY) // length * length
+    starts: Times = _MONDAY + (moments - _MONDAY) // length * length
+    return starts
 
 
 def write_series(
@@ -69,22 +75,28 @@ def write_series(
     sums = _sums(ingested, surveyed, roles, series, advance)
     periods = np.arange(
         sums["at"].min().to_datetime64().astype("datetime64[s]"),
-        sums["at"].max().to_datetime64().astype("datetime64[s]") + PERIOD[series.every].astype("timedelta64[s]"),
+        sums["at"].max().to_datetime64().astype("datetime64[s]")
+        + PERIOD[series.every].astype("timedelta64[s]"),
         PERIOD[series.every].astype("timedelta64[s]"),
     )
     cuts = _cuts(len(periods), series, split)
-    found = sums["key"].nunique()
     keys = _largest(sums, periods[cuts[0]], series.top)
     table = _filled(sums, keys, periods)
-    spans = {}
+    spans, rows = {}, {}
     for name, start, end in zip(SPLITS, (0, *cuts), (*cuts, len(periods)), strict=True):
         _write(folder / f"{name}.parquet", keys, periods[start:end], table[:, start:end])
         spans[name] = (str(periods[start]), str(periods[end - 1]))
-    rows = {name: len(keys) * (end - start) for name, start, end in zip(SPLITS, (0, *cuts), (*cuts, len(periods)), strict=True)}
-    shape = SeriesShape(tuple(keys), series.every, series.window, series.horizon, series.season)
-    why = f"by time: the last {len(periods) - cuts[1]} of {len(periods)} periods ({series.every}s) are the test"
-    return Regular(shape, rows, _profile(table[:, : cuts[0]], keys, periods[: cuts[0]]),
-                   SplitReport("time", why, rows, spans), _notes(found, keys, table))  # fmt: skip
+        rows[name] = len(keys) * (end - start)
+    why = (
+        f"by time: the last {len(periods) - cuts[1]} of {len(periods)} periods ({series.every}s) are the test"
+    )
+    return Regular(
+        shape=SeriesShape(tuple(keys), series.every, series.window, series.horizon, series.season),
+        rows=rows,
+        profile=_profile(table[:, : cuts[0]], keys, periods[: cuts[0]]),
+        split=SplitReport("time", why, rows, spans),
+        notes=_notes(sums["key"].nunique(), keys, table),
+    )
 
 
 def _sums(
@@ -93,10 +105,12 @@ def _sums(
     """Value by key and start of period."""
     parts: list[pd.DataFrame] = []
     held = 0
-    for batch in read_rows(ingested.rows, list(dict.fromkeys([*series.by, str(roles.time), series.value, ROW]))):
-        part = _added_up(_keyed(batch.filter(pa.array(~surveyed.dropped.contains(np.asarray(batch.column(ROW))))), roles, series))
-        parts.append(part)
-        held += len(part)
+    for batch in read_rows(
+        ingested.rows, list(dict.fromkeys([*series.by, str(roles.time), series.value, ROW]))
+    ):
+        kept = batch.filter(pa.array(~surveyed.dropped.contains(np.asarray(batch.column(ROW)))))
+        parts.append(_added_up(_keyed(kept, roles, series)))
+        held += len(parts[-1])
         if held > _MERGE_AFTER:
             parts = [_added_up(pd.concat(parts))]
             held = 0
@@ -115,15 +129,13 @@ def _keyed(batch: pa.RecordBatch, roles: Roles, series: Series) -> pd.DataFrame:
 def _keys(batch: pa.RecordBatch, by: Sequence[str]) -> pd.Series[str]:
     if not by:
         return pd.Series([ALL] * batch.num_rows, dtype="str")
-    columns = [batch.column(name).cast(pa.string()).to_pandas() for name in by]
-    keys = columns[0]
-    for column in columns[1:]:
-        keys = keys + "|" + column
+    columns = [batch.column(name).cast(pa.string()) for name in by]
+    keys: pd.Series[str] = pc.binary_join_element_wise(*columns, "|").to_pandas()
     return keys
 
 
 def _added_up(rows: pd.DataFrame) -> pd.DataFrame:
-    return rows.groupby(["key", "at"], sort=True, as_index=False)["value"].sum()
+    return rows.groupby(["key", "at"], sort=True)["value"].sum().reset_index()
 
 
 def _cuts(periods: int, series: Series, split: Split) -> tuple[int, int]:
@@ -147,17 +159,17 @@ def _largest(sums: pd.DataFrame, training_end: np.datetime64, top: int | None) -
     return sorted(str(key) for key, _ in ranked[:top])
 
 
-def _filled(sums: pd.DataFrame, keys: Sequence[str], periods: np.ndarray) -> np.ndarray:
+def _filled(sums: pd.DataFrame, keys: Sequence[str], periods: Times) -> Values:
     """Values, shape (keys, periods), zero where nothing happened."""
     chosen = sums[sums["key"].isin(keys)]
     table = np.zeros((len(keys), len(periods)))
-    row = pd.Index(keys).get_indexer(chosen["key"])
+    row = pd.Index(keys).get_indexer(pd.Index(chosen["key"]))
     column = np.searchsorted(periods, chosen["at"].to_numpy().astype(periods.dtype))
     table[row, column] = chosen["value"].to_numpy()
     return table
 
 
-def _write(path: Path, keys: Sequence[str], periods: np.ndarray, table: np.ndarray) -> None:
+def _write(path: Path, keys: Sequence[str], periods: Times, table: Values) -> None:
     columns = {
         "key": pa.array(np.repeat(np.array(keys, dtype=object), len(periods)), pa.string()),
         "at": pa.array(np.tile(periods.astype("datetime64[us]"), len(keys))),
@@ -166,7 +178,7 @@ def _write(path: Path, keys: Sequence[str], periods: np.ndarray, table: np.ndarr
     pq.write_table(pa.table(columns, schema=SCHEMA), path, compression="zstd")
 
 
-def _profile(table: np.ndarray, keys: Sequence[str], periods: np.ndarray) -> Profile:
+def _profile(table: Values, keys: Sequence[str], periods: Times) -> Profile:
     return Profile(
         table.size,
         {
@@ -177,10 +189,12 @@ def _profile(table: np.ndarray, keys: Sequence[str], periods: np.ndarray) -> Pro
     )
 
 
-def _notes(found: int, keys: Sequence[str], table: np.ndarray) -> tuple[str, ...]:
+def _notes(found: int, keys: Sequence[str], table: Values) -> tuple[str, ...]:
     notes = []
     if len(keys) < found:
-        notes.append(f"{len(keys)} of {found} series are kept: those with the largest totals in the training period.")
+        notes.append(
+            f"{len(keys)} of {found} series are kept: those with the largest totals in the training period."
+        )
     zeros = float((table == 0).mean())
     if zeros > 0.5:
         notes.append(f"{zeros:.0%} of all periods are zero: most series are intermittent.")

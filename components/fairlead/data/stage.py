@@ -35,7 +35,13 @@ _SAMPLE_ROWS = 1_000
 
 
 def run(
-    workspace: Workspace, source: Source, store: Store, tracker: Tracker, progress: Progress, out: Path, page: Path
+    workspace: Workspace,
+    source: Source,
+    store: Store,
+    tracker: Tracker,
+    progress: Progress,
+    out: Path,
+    page: Path,
 ) -> Dataset:
     """Make the dataset of a project, or fetch it if it was made before.
 
@@ -86,7 +92,9 @@ def _make(
     scratch.mkdir()
     with Quarantine(folder / "quarantine.parquet", list(contract.columns)) as quarantine:
         with progress.bar("rows read", None) as advance:
-            ingested = ingest(source.batches(), contract, roles, project.data.clean, quarantine, scratch, advance)
+            ingested = ingest(
+                source.batches(), contract, roles, project.data.clean, quarantine, scratch, advance
+            )
         check_categories(ingested.values)
         surveyed = survey(ingested, roles, project.data.clean, project.data.split)
         schema, profile, split, notes, leaks = _divided(
@@ -202,7 +210,8 @@ def _unfinished(out: Path) -> Iterator[Path]:
         yield folder
     except OSError as cause:
         raise ServiceError(
-            f"cannot write {out}: {cause.strerror or cause}", hint="Nothing was changed; free some space and run again."
+            f"cannot write {out}: {cause.strerror or cause}",
+            hint="Nothing was changed; free some space and run again.",
         ) from cause
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -239,7 +248,9 @@ def _log(
         "source": dataset.source, "fingerprint": fingerprint or "none", "snapshot": dataset.digest,
         "split": roles.split, "seed": split.seed, "valid": split.valid, "test": split.test,
     })  # fmt: skip
-    tracker.metrics({f"rows_{name}": float(count) for name, count in {**report.rows, **report.split.rows}.items()})
+    tracker.metrics(
+        {f"rows_{name}": float(count) for name, count in {**report.rows, **report.split.rows}.items()}
+    )
     tracker.tags({"fairlead.data": dataset.digest})
     tracker.dataset(dataset, _sample(Path(dataset.path)), "training")
     tracker.artifact(page, "data")
@@ -249,7 +260,8 @@ def _log(
 def _sample(folder: Path) -> pd.DataFrame:
     with pq.ParquetFile(folder / "train.parquet") as file:
         first = next(file.iter_batches(_SAMPLE_ROWS))
-    return first.drop_columns([ROW] if ROW in first.schema.names else []).to_pandas()
+    frame: pd.DataFrame = first.drop_columns([ROW] if ROW in first.schema.names else []).to_pandas()
+    return frame
 
 
 def _summary(dataset: Dataset) -> str:

@@ -89,9 +89,20 @@ def _fences(sketches: Mapping[str, Sketch], width: float) -> dict[str, tuple[flo
 
 class _Look:
     def __init__(
-        self, ingested: Ingested, roles: Roles, cleaning: Cleaning, split: Split, fences: dict[str, tuple[float, float]]
+        self,
+        ingested: Ingested,
+        roles: Roles,
+        cleaning: Cleaning,
+        split: Split,
+        fences: dict[str, tuple[float, float]],
     ) -> None:
-        self.ingested, self.roles, self.cleaning, self.split, self.fences = ingested, roles, cleaning, split, fences
+        self.ingested, self.roles, self.cleaning, self.split, self.fences = (
+            ingested,
+            roles,
+            cleaning,
+            split,
+            fences,
+        )
         self.dropped = RowSet(ingested.read)
         self.kept = 0
         self.outlier_counts = dict.fromkeys(fences, 0)
@@ -134,10 +145,8 @@ class _Look:
             _check_class_count(self.classes, self.roles)
         if self.roles.split == "time":
             self.times.add(_times(batch, self.roles), hashes)
-        elif self.roles.split == "group":
-            self.places.add([""], np.zeros(batch.num_rows, dtype=np.int64), _group_hashes(batch, self.roles, self.split))
-        elif self.roles.split == "random":
-            self.places.add([""], np.zeros(batch.num_rows, dtype=np.int64), hashes)
+        elif self.roles.split in ("group", "random"):
+            self.places.add([""], _one_stratum(batch), self._kept_together(batch))
 
     def finish(self) -> Surveyed:
         if not self.kept:
@@ -166,9 +175,14 @@ class _Look:
             by_class = self.classes.cuts(valid=split.valid, test=split.test)
             return lambda batch: by_class.assign(*_classes(batch, roles), _row_hashes(batch, split.seed))
         cuts = self.places.cuts(valid=split.valid, test=split.test)
-        hashes = (lambda batch: _group_hashes(batch, roles, split)) if roles.split == "group" else (
-            lambda batch: _row_hashes(batch, split.seed))  # fmt: skip
-        return lambda batch: cuts.assign([""], np.zeros(batch.num_rows, dtype=np.int64), hashes(batch))
+        return lambda batch: cuts.assign([""], _one_stratum(batch), self._kept_together(batch))
+
+    def _kept_together(self, batch: pa.RecordBatch) -> NDArray[np.uint64]:
+        """Hashes of what must not be parted: the group, or the row itself."""
+        by_group = self.roles.split == "group"
+        return (
+            _group_hashes(batch, self.roles, self.split) if by_group else _row_hashes(batch, self.split.seed)
+        )
 
 
 def _check_class_count(classes: PlaceSurvey, roles: Roles) -> None:
@@ -177,6 +191,10 @@ def _check_class_count(classes: PlaceSurvey, roles: Roles) -> None:
             f"the target {roles.target!r} has more than {MOST_CLASSES:,} classes",
             hint="If it is a number, the task is regression; if it names single things, it is no class.",
         )
+
+
+def _one_stratum(batch: pa.RecordBatch) -> NDArray[np.int64]:
+    return np.zeros(batch.num_rows, dtype=np.int64)
 
 
 def _row_hashes(batch: pa.RecordBatch, seed: int) -> NDArray[np.uint64]:

@@ -72,9 +72,9 @@ def uniform(raw: pa.Array, column: Column) -> Uniform:
     ['trimmed', 'read as missing', 'decimal mark']
     """
     steps: list[Step] = []
-    values = _plain(raw)
+    values = plain(raw)
     if column.replace or column.type in ("category", "text") or not _fits(values.type, column.type):
-        values = _as_text(values)
+        values = as_text(values)
     if pa.types.is_string(values.type):
         values = _made_uniform_text(values, column, steps)
     made = {
@@ -85,7 +85,7 @@ def uniform(raw: pa.Array, column: Column) -> Uniform:
     return Uniform(made, np.asarray(lost), steps)
 
 
-def _plain(raw: pa.Array) -> pa.Array:
+def plain(raw: pa.Array) -> pa.Array:
     """Without dictionary encoding, views and NaN, which all say nothing more than the plain value or null."""
     if isinstance(raw, pa.ChunkedArray):
         raw = raw.combine_chunks()
@@ -101,19 +101,19 @@ def _plain(raw: pa.Array) -> pa.Array:
 
 def _fits(kind: pa.DataType, wanted: str) -> bool:
     """Whether raw values of Arrow type *kind* can be read as *wanted* without going through text."""
-    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     match wanted:
         case "number" | "integer":
-            return numeric
+            return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
         case "boolean":
-            return pa.types.is_boolean(kind)
+            return bool(pa.types.is_boolean(kind))
         case "datetime":
-            return pa.types.is_temporal(kind) and not pa.types.is_duration(kind)
+            return bool(pa.types.is_timestamp(kind) or pa.types.is_date(kind))
         case _:
             return False
 
 
-def _as_text(values: pa.Array) -> pa.Array:
+def as_text(values: pa.Array) -> pa.Array:
+    """Values of any plain type as text; bytes that are no UTF-8 are replaced."""
     if pa.types.is_string(values.type):
         return values
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
@@ -131,11 +131,11 @@ def _made_uniform_text(values: pa.Array, column: Column, steps: list[Step]) -> p
     _note(steps, values, trimmed, "trimmed", "white space around a value means nothing")
     missing = pc.is_in(trimmed, value_set=pa.array(column.na, pa.string()))
     known = pc.if_else(missing, pa.scalar(None, pa.string()), trimmed)
-    _note(steps, trimmed, known, "read as missing", "`na` lists these texts")
+    _note(steps, trimmed, known, "read as missing", "na lists these texts")
     folded = _folded(known, column.case)
-    _note(steps, known, folded, f"{column.case} case", f"`case: {column.case}`")
+    _note(steps, known, folded, f"{column.case} case", f"case: {column.case}")
     replaced = _replaced(folded, column.replace)
-    _note(steps, folded, replaced, "replaced", "`replace` lists these values")
+    _note(steps, folded, replaced, "replaced", "replace lists these values")
     return replaced
 
 
@@ -171,7 +171,13 @@ def _numbers(values: pa.Array, column: Column, steps: list[Step]) -> pa.Array:
     if column.scale is None:
         return finite
     scaled = pc.multiply(finite, column.scale)
-    _note(steps, finite, scaled, "converted", f"`scale: {column.scale:g}`" + (f" to {column.unit}" if column.unit else ""))
+    _note(
+        steps,
+        finite,
+        scaled,
+        "converted",
+        f"scale: {column.scale:g}" + (f", to {column.unit}" if column.unit else ""),
+    )
     return scaled
 
 
@@ -179,7 +185,12 @@ def _parsed_numbers(values: pa.Array, column: Column, steps: list[Step]) -> pa.A
     text = values
     if column.decimal != ".":
         text = pc.replace_substring(values, column.decimal, ".")
-        _note(steps, values, text, "decimal mark", f"`decimal: {column.decimal!r}`")
+        _note(steps, values, text, "decimal mark", f"decimal: {column.decimal!r}")
+    return parsed_numbers(text)
+
+
+def parsed_numbers(text: pa.Array) -> pa.Array:
+    """Decimal numbers as float64, null where a text is none."""
     try:
         return text.cast(pa.float64())  # the usual case, all of them numbers, is fast
     except pa.ArrowInvalid:
@@ -188,9 +199,12 @@ def _parsed_numbers(values: pa.Array, column: Column, steps: list[Step]) -> pa.A
 
 
 def _booleans(values: pa.Array, _column: Column, _steps: list[Step]) -> pa.Array:
-    if pa.types.is_boolean(values.type):
-        return values
-    words = pc.utf8_lower(values)
+    return values if pa.types.is_boolean(values.type) else parsed_booleans(values)
+
+
+def parsed_booleans(text: pa.Array) -> pa.Array:
+    """Words for true and false, and 1 and 0, as bool, null where a text is none of them."""
+    words = pc.utf8_lower(text)
     nothing = pa.scalar(None, pa.bool_())
     return pc.if_else(
         pc.is_in(words, value_set=_TRUE), True, pc.if_else(pc.is_in(words, value_set=_FALSE), False, nothing)
@@ -212,7 +226,7 @@ def _datetimes(values: pa.Array, column: Column, steps: list[Step]) -> pa.Array:
     for form in column.formats:
         unread = pc.if_else(pc.is_null(made), values, pa.scalar(None, pa.string()))
         read = _by_format(unread, form)
-        _note(steps, unread, read, "date format", f"`formats` has {form}", where=pc.is_valid(read))
+        _note(steps, unread, read, "date format", f"formats has {form}", where=pc.is_valid(read))
         made = pc.coalesce(made, read)
     return made
 

@@ -35,12 +35,14 @@ class Failure:
         rule: In words.
         because: The contract's own explanation.
         rows: Positions in the batch, rising.
+        shows: Columns whose values explain the failure.
     """
 
     column: str
     rule: str
     because: str
     rows: NDArray[np.intp]
+    shows: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -119,7 +121,7 @@ class Validator:
     def __init__(self, contract: Contract, needed: frozenset[str] = frozenset()) -> None:
         """Compile the schema once. Raises ProjectError for a row rule that cannot be read."""
         self._schema = pandera_schema(contract, needed)
-        self._because = {rule.text: rule.because for rule in parse_rules(contract)}
+        self._rules = {rule.text: rule for rule in parse_rules(contract)}
 
     def failures(self, rows: pa.RecordBatch) -> list[Failure]:
         """All rules that rows of the batch break, in the order of the contract."""
@@ -133,10 +135,14 @@ class Validator:
         whole_row = cases["schema_context"] == "DataFrameSchema"
         # pandera repeats a failed row rule for every column of the row.
         names = cases["column"].astype(object).where(~whole_row, "")
-        for (column, check), some in cases.groupby([names, cases["check"]], sort=False):
-            rule = REQUIRED if check == "not_nullable" else str(check)
+        for (name, check), some in cases.groupby([names, cases["check"]], sort=False):
             positions = np.unique(some["index"].to_numpy(dtype=np.intp))
-            yield Failure(str(column), rule, self._because.get(rule, "") if not column else "", positions)
+            if column := str(name):
+                rule = REQUIRED if check == "not_nullable" else str(check)
+                yield Failure(column, rule, "", positions, (column,))
+            else:
+                row_rule = self._rules[str(check)]
+                yield Failure("", row_rule.text, row_rule.because, positions, row_rule.columns)
 
 
 def require_columns(contract: Contract, names: Sequence[str]) -> list[str]:
@@ -151,7 +157,9 @@ def require_columns(contract: Contract, names: Sequence[str]) -> list[str]:
         if source not in names:
             hint = did_you_mean(source, others or names)
             renamed = f" If it was renamed, set `source` of the column {name!r} in the contract."
-            raise DataError(f"the data has no column {source!r}, which the contract requires", hint=hint + renamed)
+            raise DataError(
+                f"the data has no column {source!r}, which the contract requires", hint=hint + renamed
+            )
     if others and contract.extra == "refuse":
         raise DataError(
             f"the data has columns that the contract does not know: {', '.join(others)}",
@@ -162,4 +170,5 @@ def require_columns(contract: Contract, names: Sequence[str]) -> list[str]:
 
 def canonical_frame(rows: pa.RecordBatch) -> pd.DataFrame:
     """Uniform rows as pandera sees them: booleans that may be missing keep their type."""
-    return rows.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
+    frame: pd.DataFrame = rows.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
+    return frame

@@ -122,10 +122,10 @@ def calibration(bins: Sequence[CalibrationBin]) -> Figure:
     )
 
 
-def threshold_value(choice: ThresholdChoice, currency: str) -> Figure | None:
-    """Money against threshold on the validation rows; None where there is no money."""
+def threshold_value(choice: ThresholdChoice, currency: str) -> tuple[Figure, ...]:
+    """Money against threshold on the validation rows; none without money."""
     if choice.curve is None or choice.per_1000 is None:
-        return None
+        return ()
     figure, axes = canvas()
     axes.plot(choice.curve.x, choice.curve.y, color=BLUE)
     axes.axvline(0.5, color=SOFT, linewidth=1, linestyle="--", label="0.5")
@@ -139,12 +139,13 @@ def threshold_value(choice: ThresholdChoice, currency: str) -> Figure | None:
     label(axes, "threshold", f"{currency} per 1,000 predictions")
     plain_numbers(axes.yaxis)
     legend(axes, loc="best")
-    return Figure(
+    found = Figure(
         to_svg(figure),
         f"What the threshold is worth, on {choice.rows:,} validation rows.",
         f"Value against threshold, best at {number(choice.threshold, 3)}",
         "threshold_value",
     )
+    return (found,)
 
 
 def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Figure:
@@ -157,8 +158,7 @@ def confusion(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> Figure
     table = np.asarray(counts, dtype=np.float64)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     size = len(classes)
-    side = 3.4 if size <= NUMBERED_CLASSES else 6.0 if size <= NAMED_CLASSES else 7.5
-    figure, axes = canvas(5.2 if size <= NUMBERED_CLASSES else side + 1.5, side)
+    figure, axes = canvas() if size <= NUMBERED_CLASSES else canvas(10.6, 6.4)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     axes.grid(visible=False)
     if size <= NUMBERED_CLASSES:
@@ -344,7 +344,7 @@ def trials(values: Mapping[str, Sequence[tuple[int, float]]], metric: str) -> Fi
         values: Candidate to (trial number, value), failed trials left out.
         metric: The objective.
     """
-    figure, axes = canvas()
+    figure, axes = canvas(10.6, 2.8)
     for place, (name, points) in enumerate(values.items()):
         numbers, objective = zip(*points, strict=True)
         colour, marker = PALETTE[place % len(PALETTE)], "osD^vP"[place % 6]
@@ -366,6 +366,7 @@ def trials(values: Mapping[str, Sequence[tuple[int, float]]], metric: str) -> Fi
         "The search: every parameter set that was tried, by candidate (cross-validated).",
         f"Search trials of {len(values)} candidates",
         "trials",
+        wide=True,
     )
 
 

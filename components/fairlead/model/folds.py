@@ -5,7 +5,6 @@ A split by time trains on the past only, so every fold does; a split by group sh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -96,7 +95,7 @@ def time_folds(time: NDArray[np.datetime64], count: int) -> list[Fold]:
     ordered = np.sort(time)
     places = [len(time) * part // (count + 1) for part in range(1, count + 1)]
     cuts = np.unique(ordered[places]) if len(time) > count else ordered[:0]
-    ends = [*cuts[1:], None]
+    ends = [*cuts, None][1:]
     found = []
     for start, end in zip(cuts, ends, strict=True):
         train = np.flatnonzero(time < start)
@@ -125,7 +124,3 @@ def _group_folds(group: NDArray[Any], labels: NDArray[Any] | None, count: int, s
     return [Fold(train, valid) for train, valid in splitter.split(np.zeros(len(codes)), labels, codes)
             if len(train) and len(valid)]  # fmt: skip
 
-
-def latest(positions: Sequence[Fold]) -> Fold:
-    """The fold with most training rows, the later one among equals."""
-    return max(enumerate(positions), key=lambda pair: (len(pair[1].train), pair[0]))[1]

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead.model import figures
-from fairlead.model.evaluation import ChampionComparison, Estimate, Evaluation, SliceQuality
+from fairlead.model.evaluation import ChampionComparison, Estimate, Evaluation, SliceQuality, SliceVerdict
 from fairlead.model.gates import lets_through
 from fairlead.model.importance import FieldImportance
-from fairlead.model.learning import LearningPoint, LearningVerdict
+from fairlead.model.learning import Fit, LearningPoint, LearningVerdict
 from fairlead.model.summary import title
 from fairlead.model.trials import Trial
 from fairlead.records import GateResult, Outcome
@@ -38,21 +38,20 @@ MOST_TRIALS = 15
 MOST_SERIES = 15
 MOST_FIELDS = 12
 MOST_CLASSES = 20
-_TONES: dict[str, Tone] = {
+_GATES: dict[str, Tone] = {
     Outcome.PASSED: "good",
     Outcome.FAILED: "bad",
     Outcome.NOT_MEASURABLE: "bad",
     Outcome.NOT_APPLICABLE: "plain",
-    "over-fit": "warn",
-    "under-fit": "warn",
-    "good fit": "good",
-    "unclear": "info",
+}
+_SLICES: dict[SliceVerdict, Tone] = {
     "worse": "bad",
     "better": "good",
+    "like the whole": "plain",
     "too few rows": "plain",
     "not measurable": "plain",
-    "like the whole": "plain",
 }
+_FITS: dict[Fit, Tone] = {"over-fit": "warn", "under-fit": "warn", "good fit": "good", "unclear": "info"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +95,9 @@ def render(report: ModelReport) -> str:
         _origin(report),
     ]
     subtitle = f"{report.statement} Winner of the search: {report.candidate}."
-    return page(f"{report.project}: model", subtitle, [section for section in sections if section.blocks])
+    return page(
+        f"Model report: {report.project}", subtitle, [section for section in sections if section.blocks]
+    )
 
 
 def training_pictures(report: ModelReport) -> tuple[Figure, ...]:
@@ -124,7 +125,10 @@ def _verdict(report: ModelReport) -> Section:
     else:
         text = f"Not passed: {'; '.join(result.gate for result in missed)}. {report.evaluation.summary}"
         note = Note(text, "bad", f"Is not registered: {len(missed)} of {_of(report.gates)} not passed")
-    rows = [(result.gate, _badge(result.outcome), result.reason) for result in report.gates]
+    rows = [
+        (result.gate, Badge(str(result.outcome), _GATES[result.outcome]), result.reason)
+        for result in report.gates
+    ]
     blocks: list[Block] = [note]
     if rows:
         blocks.append(Table(("gate", "outcome", "reason"), rows))
@@ -135,10 +139,6 @@ def _of(gates: Sequence[GateResult]) -> str:
     return "the one gate" if len(gates) == 1 else f"{len(gates)} gates"
 
 
-def _badge(word: str) -> Badge:
-    return Badge(str(word), _TONES[word])
-
-
 # ------------------------------------------------------------------------------------------------------ worth
 
 
@@ -146,12 +146,11 @@ def _worth(evaluation: Evaluation) -> Section:
     worth, choice = evaluation.metrics.get("value_per_1000"), evaluation.threshold
     facts: dict[str, Cell] = {}
     if worth is not None:
-        unit = f"{evaluation.currency} per 1,000 predictions"
-        facts[f"model, {unit}"] = _measured(worth)
-        facts[f"baseline, {unit}"] = evaluation.baseline.get("value_per_1000")
+        facts["model"] = _measured(worth)
+        facts["baseline"] = evaluation.baseline.get("value_per_1000")
         champion = evaluation.champion.differences.get("value_per_1000") if evaluation.champion else None
         if champion is not None:
-            facts[f"champion, {unit}"] = champion.champion
+            facts["champion"] = champion.champion
     blocks: list[Block] = []
     if choice is not None:
         facts["threshold"] = choice.threshold
@@ -163,10 +162,10 @@ def _worth(evaluation: Evaluation) -> Section:
                 f"Positive is called at a probability of {number(choice.threshold)} or more: {choice.reason}."
             )
         )
-        picture = figures.threshold_value(choice, evaluation.currency)
-        if picture is not None:
-            blocks.append(picture)
-    return Section("What it is worth", "", blocks, beside=True)
+        blocks += figures.threshold_value(choice, evaluation.currency)
+    intro = f"{evaluation.currency} per 1,000 predictions, on the test rows." if worth is not None else ""
+    pictured = any(isinstance(block, Figure) for block in blocks)
+    return Section("What it is worth", intro, blocks, beside=pictured)
 
 
 def _measured(estimate: Estimate | None) -> Measured:
@@ -188,12 +187,15 @@ def _metrics(evaluation: Evaluation) -> Section:
         "against baseline",
     ]
     if compared and champion is not None:
-        heads += [f"champion (version {champion.version})", Column("difference, 95 %", "right")]
+        heads += [f"champion (version {champion.version})", Column("model minus champion, 95 %", "right")]
     rows = [
         [*_metric_row(name, estimate, evaluation), *(_champion_cells(name, champion) if compared else ())]
         for name, estimate in _ordered(evaluation)
     ]
-    intro = f"On {evaluation.rows:,} test rows, with intervals from a seeded bootstrap."
+    intro = (
+        f"On {evaluation.rows:,} test rows, with intervals from a seeded bootstrap. "
+        f"The search optimised {title(evaluation.objective)}."
+    )
     blocks: list[Block] = [Table(heads, rows)]
     if champion is not None and champion.reason:
         blocks.append(
@@ -211,19 +213,18 @@ def _ordered(evaluation: Evaluation) -> list[tuple[str, Estimate]]:
 
 def _metric_row(name: str, estimate: Estimate, evaluation: Evaluation) -> list[Cell]:
     base = evaluation.baseline.get(name)
-    mark = " (objective)" if name == evaluation.objective else ""
     metric = METRICS[name]
     judged = (
         None
         if base is None
         else _against(metric.better(estimate.value, base), metric.better(base, estimate.value))
     )
-    return [f"{title(name)}{mark}", "higher" if metric.higher_is_better else "lower", estimate.value,
+    return [title(name), "higher" if metric.higher_is_better else "lower", estimate.value,
             _interval(estimate.low, estimate.high), base, judged]  # fmt: skip
 
 
 def _against(better: bool, worse: bool) -> Badge:
-    return Badge("better", "good") if better else Badge("worse", "bad") if worse else Badge("equal")
+    return Badge("better", "good") if better else Badge("worse", "warn") if worse else Badge("equal")
 
 
 def _interval(low: float | None, high: float | None) -> Cell:
@@ -308,11 +309,11 @@ def _slices(evaluation: Evaluation) -> Section:
     worth = any("value_per_1000" in part.metrics for part in evaluation.slices)
     heads = ["column", "value", "rows", title(judged), "against all rows"]
     rows = [_slice_row(part, judged, worth=worth) for part in evaluation.slices]
-    whole = evaluation.metrics.get(judged)
+    whole = number(evaluation.figures.get(judged))
     intro = (
-        f"The model on parts of the test rows. A part counts as worse or better if its whole 95 % interval lies on "
-        f"one side of the figure for all rows ({title(judged)} {number(whole.value if whole else None)}); of twenty "
-        f"parts one does so by chance. Parts with fewer than {evaluation.slice_minimum} rows are not judged."
+        f"The model on parts of the test rows. A part counts as worse or better if its whole 95 % interval lies "
+        f"on one side of the figure for all rows ({title(judged)} {whole}); of twenty parts one does so by "
+        f"chance. Parts with fewer than {evaluation.slice_minimum} rows are not judged."
     )
     return Section(
         "Slices", intro, [Table([*heads, "value per 1,000"] if worth else heads, rows)] if rows else ()
@@ -325,7 +326,7 @@ def _slice_row(part: SliceQuality, judged: str, *, worth: bool) -> list[Cell]:
         part.value,
         part.rows,
         _measured(part.metrics.get(judged)),
-        _badge(part.verdict),
+        Badge(part.verdict, _SLICES[part.verdict]),
     ]
     return [*row, _measured(part.metrics.get("value_per_1000"))] if worth else row
 
@@ -352,14 +353,13 @@ def _importance(report: ModelReport) -> Section:
 def _learning(report: ModelReport) -> Section:
     blocks: list[Block] = []
     if report.verdict is not None:
-        blocks.append(Note(report.verdict.words, _TONES[report.verdict.fit]))
+        blocks.append(Note(report.verdict.words, _FITS[report.verdict.fit]))
     if len(report.learning) > 1:
         points = [(point.rows, point.train, point.valid) for point in report.learning]
         rows, train, valid = zip(*points, strict=True)
         blocks.append(figures.learning_curve(rows, train, valid, report.evaluation.objective))
-    return Section(
-        "Learning", "Does it learn too much by heart, too little, or would more rows help?", blocks
-    )
+    intro = "Does it learn too much by heart, too little, or would more rows help?"
+    return Section("Learning", intro, blocks, beside=True)
 
 
 def _search(report: ModelReport) -> Section:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -194,14 +194,26 @@ def _forecast(folder: Path, split: SplitName, schema: Schema, project: Project) 
     made = forecast_rows(schema.series, read_series(folder), SPLITS.index(split), most=most)
     batch = Batch(made.features)
     identity = {"key": made.key, "at": made.at, "step": made.step}
-    _refuse_unknown_slices(project.model.slices, ["key", "step"])
+    parts = key_parts(made.key, project.data.series.by if project.data.series else ())
+    _refuse_unknown_slices(project.model.slices, list(parts))
     return Rows(
         batch=batch,
         array=batch.as_array(),
         actual=made.value,
         row=np.arange(len(made.value)),
         time=made.target_at,
-        slices={name: identity[name].astype(object) for name in project.model.slices},
+        slices={name: parts[name] for name in project.model.slices},
         scale=made.scale,
         identity=identity,
     )
+
+
+def key_parts(keys: NDArray[np.object_], by: Sequence[str]) -> dict[str, NDArray[np.object_]]:
+    """The columns a series key was joined from, one entry a row.
+
+    >>> {name: values.tolist() for name, values in key_parts(np.array(["DE|A1"], dtype=object), ("country", "item")).items()}
+    {'country': ['DE'], 'item': ['A1']}
+    """
+    distinct, place = np.unique(keys.astype(str), return_inverse=True)
+    split = [key.split("|", maxsplit=max(0, len(by) - 1)) for key in distinct.tolist()]
+    return {name: np.array([parts[position] for parts in split], dtype=object)[place] for position, name in enumerate(by)}

@@ -49,7 +49,11 @@ def _headline(evaluation: Evaluation) -> str:
         return f"No metric is defined on {evaluation.rows:,} test rows."
     metric = known[0]
     base = evaluation.baseline.get(metric)
-    beside = "" if base is None else f"; the baseline reaches {number(base, 3)}"
+    beside = (
+        ""
+        if base is None
+        else f"; the baseline reaches {number(base if metric == 'mae' else round(base, 3), 3)}"
+    )
     figure = with_interval(evaluation.metrics[metric])
     return f"On {evaluation.rows:,} test rows the {title(metric)} is {figure}{beside}."
 

@@ -33,9 +33,6 @@ _STYLE: dict[str, Any] = {
     "text.color": INK,
     "axes.edgecolor": SOFT,
     "axes.labelcolor": SOFT,
-    "axes.titlesize": 9.5,
-    "axes.titlelocation": "left",
-    "axes.titlecolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -82,7 +79,7 @@ def label(axes: Any, x: str, y: str, title: str = "") -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     if title:
-        axes.set_title(title)
+        axes.set_title(title, loc="left", fontsize=9.5, color=INK)
 
 
 def bars(
@@ -100,7 +97,7 @@ def bars(
 
 def plain_numbers(axis: Any) -> None:
     """Tick labels as :func:`fairlead.report.number` writes them: thousands apart, no exponent."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: number(float(value), 3)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(float(value), 6)))
 
 
 def shorten(text: str, most: int = 26) -> str:

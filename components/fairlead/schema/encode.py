@@ -101,7 +101,11 @@ def is_missing(value: Any) -> bool:
     >>> is_missing(None), is_missing(float("nan")), is_missing(0), is_missing("")
     (True, True, False, False)
     """
-    return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")  # noqa: PLR0124
+    if value is None:
+        return True
+    if type(value).__name__ in ("NAType", "NaTType"):  # NA refuses to be compared
+        return True
+    return bool(value != value)  # noqa: PLR0124 - NaN
 
 
 Columns = list[Sequence[Any] | NDArray[Any]]

@@ -61,14 +61,14 @@ class Validator:
         for number, row in enumerate(rows):
             if not isinstance(row, Mapping):
                 errors.append(
-                    FieldError(number, "", _shown(row), "must be an object of field names and values")
+                    FieldError(number, "", shown(row), "must be an object of field names and values")
                 )
             else:
                 for name, check, keep in steps:
                     value, broken = check(row.get(name))
                     keep(value)
                     if broken:
-                        errors.append(FieldError(number, name, _shown(row.get(name)), broken))
+                        errors.append(FieldError(number, name, shown(row.get(name)), broken))
                 if not self._known.issuperset(row):
                     errors += self._unknown_fields(number, row)
             if limit is not None and len(errors) >= limit:
@@ -77,7 +77,7 @@ class Validator:
 
     def _unknown_fields(self, number: int, row: Mapping[str, Any]) -> list[FieldError]:
         return [
-            FieldError(number, _shortened(str(name)), _shown(value), "there is no such field")
+            FieldError(number, _shortened(str(name)), shown(value), "there is no such field")
             for name, value in row.items()
             if name not in self._known
         ]
@@ -188,6 +188,10 @@ def _check_moment(value: Any) -> tuple[Any, str]:
     return moment, ""
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= FLOAT32_MAX
+
+
 def _series_checks(shape: SeriesShape) -> dict[str, Check]:
     """The checks of a forecast request; see ``fairlead.schema.series.REQUEST_FIELDS``."""
     wrong_history = f"must be a list of {shape.window} numbers, oldest first"
@@ -196,8 +200,7 @@ def _series_checks(shape: SeriesShape) -> dict[str, Check]:
     def history(value: Any) -> tuple[Any, str]:
         if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != shape.window:
             return None, wrong_history
-        fine = all(type(v) in (int, float) and -FLOAT32_MAX <= v <= FLOAT32_MAX for v in value)
-        return (value, "") if fine else (None, "must hold finite numbers only")
+        return (value, "") if all(map(_is_finite, value)) else (None, "must hold finite numbers only")
 
     def step(value: Any) -> tuple[Any, str]:
         return (value, "") if type(value) is int and 1 <= value <= shape.horizon else (None, wrong_step)
@@ -208,10 +211,10 @@ def _series_checks(shape: SeriesShape) -> dict[str, Check]:
     return {"key": key, "at": _check_moment, "history": history, "step": step}
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """*value* as JSON would have it, shortened; what a list or an object holds is not repeated.
 
-    >>> _shown(None), _shown("a"), _shown([1, 2])
+    >>> shown(None), shown("a"), shown([1, 2])
     ('null', '"a"', 'a list of 2')
     """
     if isinstance(value, (list, tuple)):

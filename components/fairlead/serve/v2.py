@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from fairlead.schema import Output, Schema
 from fairlead.schema.answers import labels_of
+from fairlead.schema.validate import shown
 from fairlead.serve.http import Answer, Limits, Refused, json_answer, parse_json
 from fairlead.serve.loading import LoadedModel, answer_width
 from fairlead.serve.predict import score
@@ -133,7 +134,7 @@ class ModelProtocol:
             name = item.get("name") if isinstance(item, dict) else None
             if not isinstance(name, str) or name not in self._outputs:
                 raise Refused(
-                    400, f"there is no output {name!r:.60}; the model has {', '.join(self._outputs)}"
+                    400, f"there is no output {shown(name)}; the model has {', '.join(self._outputs)}"
                 )
             chosen.append(self._outputs[name])
         return chosen or list(self._outputs.values())
@@ -162,13 +163,13 @@ class ModelProtocol:
             raise Refused(400, "an input must be an object with name, shape, datatype and data")
         missing = [key for key in ("name", "shape", "datatype", "data") if key not in item]
         if missing:
-            raise Refused(400, f"input {item.get('name', '')!r:.60} has no {missing[0]!r}")
+            raise Refused(400, f"input {shown(item.get('name'))} has no {missing[0]!r}")
         name, datatype = item["name"], item["datatype"]
         tensor = self._inputs.get(name) if isinstance(name, str) else None
         if tensor is None:
-            raise Refused(400, f"there is no input {name!r:.60}; the model has {', '.join(self._inputs)}")
+            raise Refused(400, f"there is no input {shown(name)}; the model has {', '.join(self._inputs)}")
         if not isinstance(datatype, str) or datatype not in tensor.accepts:
-            raise Refused(400, f"input {name}: datatype {datatype!r:.60} does not fit, use {tensor.datatype}")
+            raise Refused(400, f"input {name}: datatype {shown(datatype)} does not fit, use {tensor.datatype}")
         return tensor.name, _values(tensor, datatype, item["shape"], item["data"], self._limits)
 
     def _score(self, rows: Sequence[Any]) -> NDArray[np.float64]:
@@ -227,7 +228,7 @@ def _check_whole(name: str, datatype: str, values: Sequence[Any]) -> None:
     low, high = _WHOLE[datatype]
     for row, value in enumerate(values):
         if value is not None and not (type(value) is int and low <= value <= high):
-            raise Refused(400, f"input {name}, value {row}: {value!r:.60} is not {datatype}")
+            raise Refused(400, f"input {name}, value {row}: {shown(value)} is not {datatype}")
 
 
 def _in_one_text(content: Mapping[str, Any]) -> str:

@@ -109,7 +109,9 @@ class TopValues:
     undercount: int = 0
 
     @classmethod
-    def of(cls, values: Sequence[str] | NDArray[np.object_], counts: Sequence[int] | NDArray[np.int64]) -> Self:
+    def of(
+        cls, values: Sequence[str] | NDArray[np.object_], counts: Sequence[int] | NDArray[np.int64]
+    ) -> Self:
         """From different *values* and how often each occurs."""
         kept, cut = _heaviest(dict(zip(map(str, values), map(int, counts), strict=True)))
         return cls(kept, cut)
@@ -258,7 +260,9 @@ class ColumnProfile:
             return len(self.values.counts) == 1 and self.values.exact
         if self.times is not None:
             return self.times.first == self.times.last
-        return self.kind != "text" and self.numbers is not None and self.numbers.minimum == self.numbers.maximum
+        return (
+            self.kind != "text" and self.numbers is not None and self.numbers.minimum == self.numbers.maximum
+        )
 
     def merge(self, other: ColumnProfile) -> ColumnProfile:
         """The summary of both parts of the column.
@@ -322,7 +326,10 @@ class Profile:
 
     def to_json(self) -> str:
         """Canonical JSON; columns keep their order."""
-        raw = {"rows": self.rows, "columns": {name: profile.to_dict() for name, profile in self.columns.items()}}
+        raw = {
+            "rows": self.rows,
+            "columns": {name: profile.to_dict() for name, profile in self.columns.items()},
+        }
         return json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod

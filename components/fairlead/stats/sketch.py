@@ -54,7 +54,9 @@ class Sketch:
     def merge(self, other: Sketch) -> Sketch:
         """The sketch of both sets of values; exact, and the same in any order."""
         return Sketch(
-            _added(self.positive, other.positive), _added(self.negative, other.negative), self.zeros + other.zeros
+            _added(self.positive, other.positive),
+            _added(self.negative, other.negative),
+            self.zeros + other.zeros,
         )
 
     def quantile(self, q: float) -> float:
@@ -90,16 +92,19 @@ class Sketch:
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Sketch:
         """The inverse of :meth:`to_dict`."""
-        return cls({b: n for b, n in raw["positive"]}, {b: n for b, n in raw["negative"]}, raw["zeros"])
+        return cls(dict(raw["positive"]), dict(raw["negative"]), raw["zeros"])
 
     def _steps(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Representative values in rising order, and their counts."""
-        steps = [
-            *((-_representative(bucket), count) for bucket, count in sorted(self.negative.items(), reverse=True)),
-            (0.0, self.zeros),
-            *((_representative(bucket), count) for bucket, count in sorted(self.positive.items())),
+        below = sorted(self.negative.items(), reverse=True)
+        above = sorted(self.positive.items())
+        values = [
+            *(-_representative(bucket) for bucket, _ in below),
+            0.0,
+            *(_representative(b) for b, _ in above),
         ]
-        return np.array([value for value, _ in steps]), np.array([count for _, count in steps], dtype=np.int64)
+        counts = [*(count for _, count in below), self.zeros, *(count for _, count in above)]
+        return np.array(values), np.array(counts, dtype=np.int64)
 
 
 def _bucket_counts(magnitudes: NDArray[np.float64]) -> dict[int, int]:

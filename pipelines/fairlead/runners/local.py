@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from fairlead.adapters.progress import Event
 from fairlead.adapters.settings import Settings
@@ -116,8 +116,14 @@ def run_flow(
         raise _reason(settings, folder, cause) from cause
 
 
-StartTask = Callable[[list[str], Mapping[str, str] | None], int]
-"""What runs one task's command with additional environment variables, and returns its exit code."""
+class StartTask(Protocol):
+    """Runs one task's command with additional environment variables, and returns its exit code.
+
+    The parameters' names are KFP's: it passes them by name.
+    """
+
+    def __call__(self, full_command: list[str], env_vars: Mapping[str, str] | None = None) -> int:
+        """Run the command and wait for its end."""
 
 
 def _orchestrate(flow: Callable[..., Any], arguments: Mapping[str, Any], folder: Path, start: StartTask) -> Any:
@@ -147,14 +153,14 @@ def _warm_start(server: WarmServer, settings: Settings, folder: Path, tell: Watc
     server.start()
     names = _TaskNames()
 
-    def start(command: list[str], environment: Mapping[str, str] | None) -> int:
-        parsed = parse_command(command)
+    def start(full_command: list[str], env_vars: Mapping[str, str] | None = None) -> int:
+        parsed = parse_command(full_command)
         with _told(names.next(parsed.function), tell) as task:
             server.call(
                 run_command,
                 parsed.source,
                 parsed.arguments,
-                environment={**settings.to_environment(), **(environment or {})},
+                environment={**settings.to_environment(), **(env_vars or {})},
                 log=folder / "logs" / f"{task.name}.log",
                 on_event=tell,
             )
@@ -168,11 +174,11 @@ def _cold_start(settings: Settings, folder: Path, tell: Watcher) -> StartTask:
 
     names = _TaskNames()
 
-    def start(command: list[str], environment: Mapping[str, str] | None) -> int:
-        with _told(names.next(parse_command(command).function), tell) as task:
+    def start(full_command: list[str], env_vars: Mapping[str, str] | None = None) -> int:
+        with _told(names.next(parse_command(full_command).function), tell) as task:
             with (folder / "logs" / f"{task.name}.log").open("ab") as log:
-                whole = {**os.environ, **ONE_THREAD, **settings.to_environment(), **(environment or {})}
-                ended = subprocess.run(command, env=whole, stdout=log, stderr=log, check=False)
+                whole = {**os.environ, **ONE_THREAD, **settings.to_environment(), **(env_vars or {})}
+                ended = subprocess.run(full_command, env=whole, stdout=log, stderr=log, check=False)
             if ended.returncode:
                 raise TaskCrashed(f"the task ended with code {ended.returncode}")
         return task.code

@@ -68,6 +68,13 @@ def forest() -> Made:
     return Made(model, schema, Batch(data.data.astype(np.float32)), data.target.astype(str))
 
 
+def smooth() -> Made:
+    """A forest on values that never fall on a split threshold."""
+    rows = np.random.default_rng(2).normal(size=(400, 3)).astype(np.float32)
+    target = (rows[:, 0] * rows[:, 1] > 0).astype(int).astype(str)
+    return Made(RandomForestClassifier(10, random_state=0), Schema("s", numbers("abc"), two_classes()), Batch(rows), target)
+
+
 def forest_regressor() -> Made:
     data = load_diabetes(scaled=False)
     schema = Schema("diabetes", numbers(data.feature_names), Output("regression", "y"))
@@ -145,6 +152,7 @@ def clusters(kind: str = "kmeans") -> Made:
 KINDS: dict[str, Callable[[Path], Made]] = {
     "linear": lambda _: linear(),
     "forest": lambda _: forest(),
+    "smooth": lambda _: smooth(),
     "regressor": lambda _: forest_regressor(),
     "categorical": lambda _: categorical(),
     "text": lambda _: text(),

@@ -26,7 +26,10 @@ def coalesced(batches: Iterable[pa.RecordBatch], rows: int = ROWS) -> Iterator[p
             waiting = []
         for start in range(0, batch.num_rows, rows):
             waiting.append(batch.slice(start, rows))
-            if sum(part.num_rows for part in waiting) >= rows or sum(part.nbytes for part in waiting) >= BYTES:
+            if (
+                sum(part.num_rows for part in waiting) >= rows
+                or sum(part.nbytes for part in waiting) >= BYTES
+            ):
                 yield _joined(waiting)
                 waiting = []
     if waiting:

@@ -75,7 +75,7 @@ class Files:
             raise DataError(f"data.source.uri {uri!r}: {cause}") from cause
         return cls(uri, filesystem, path.rstrip("/"), pattern, suffixes)
 
-    def list(self) -> list[File]:
+    def sorted(self) -> Sequence[File]:
         """All files, sorted by name.
 
         Raises:
@@ -89,11 +89,13 @@ class Files:
                             hint=f"data.source.uri is {self.uri!r}.")  # fmt: skip
         return found
 
-    def _found(self) -> list[File]:
+    def _found(self) -> Sequence[File]:
         with reading(self.base):
             info = self.filesystem.get_file_info(self.base)
         if info.type == fs.FileType.NotFound:
-            raise DataError(f"there is no file or folder {self.base}", hint=f"data.source.uri is {self.uri!r}.")
+            raise DataError(
+                f"there is no file or folder {self.base}", hint=f"data.source.uri is {self.uri!r}."
+            )
         if info.type == fs.FileType.File:
             return [File(self.base, info.base_name)]
         with reading(self.base):
@@ -125,7 +127,7 @@ class Files:
     def fingerprint(self) -> str:
         """SHA-256 over the names and the content of all files."""
         total = hashlib.sha256()
-        for file in self.list():
+        for file in self.sorted():
             content = hashlib.sha256()
             with self.open(file) as stream, reading(file.path):
                 while chunk := stream.read(_CHUNK):

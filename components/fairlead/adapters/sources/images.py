@@ -39,7 +39,7 @@ class ImageFolder:
         return coalesced(self._chunks())
 
     def _chunks(self) -> Iterator[pa.RecordBatch]:
-        files = self.files.list()
+        files = self.files.sorted()
         for start in range(0, len(files), _CHUNK):
             yield self._batch(files[start : start + _CHUNK])
 

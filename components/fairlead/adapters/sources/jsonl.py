@@ -38,7 +38,7 @@ class JsonLinesFiles:
     def _chunks(self) -> Iterator[pa.RecordBatch]:
         """Batches that have every key seen so far, so that a key which is rare is not a column that comes and goes."""
         names: dict[str, None] = {}
-        for file in self.files.list():
+        for file in self.files.sorted():
             for objects in self._objects(file):
                 for one in objects:
                     names.update(dict.fromkeys(one))

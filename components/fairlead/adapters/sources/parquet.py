@@ -29,7 +29,7 @@ class ParquetFiles:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, files in sorted order, small files joined. Raises DataError."""
-        return coalesced(batch for file in self.files.list() for batch in self._rows(file))
+        return coalesced(batch for file in self.files.sorted() for batch in self._rows(file))
 
     def _rows(self, file: File) -> Iterator[pa.RecordBatch]:
         with reading(file.path), self.files.filesystem.open_input_file(file.path) as stream:

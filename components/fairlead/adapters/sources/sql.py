@@ -32,7 +32,9 @@ class SqlQuery:
         """
         self.query = source.query
         self.url = _url(_filled_in(source.uri, os.environ if environment is None else environment), root)
-        self.description = f"sql {self.url.render_as_string(hide_password=True)}: {' '.join(source.query.split())}"
+        self.description = (
+            f"sql {self.url.render_as_string(hide_password=True)}: {' '.join(source.query.split())}"
+        )
 
     def fingerprint(self) -> None:
         """None: only reading can tell whether the rows of a table have changed."""
@@ -61,7 +63,9 @@ class SqlQuery:
                     yield batch_of(dict(zip(names, zip(*rows, strict=True), strict=True)))
         except sqlalchemy.exc.SQLAlchemyError as cause:
             reason = str(getattr(cause, "orig", None) or cause).strip()
-            raise DataError(f"the query failed on {self._shown()}: {reason}", hint=f"The query: {self.query}") from cause
+            raise DataError(
+                f"the query failed on {self._shown()}: {reason}", hint=f"The query: {self.query}"
+            ) from cause
         finally:
             engine.dispose()
 
@@ -102,5 +106,7 @@ def _url(text: str, root: Path | None) -> URL:
     # SQLite would create a missing file and then complain about a missing table.
     path = Path(url.database) if root is None else root / url.database
     if not path.is_file():
-        raise DataError(f"there is no SQLite file {path}", hint="data.source.uri is relative to the project file.")
+        raise DataError(
+            f"there is no SQLite file {path}", hint="data.source.uri is relative to the project file."
+        )
     return url.set(database=str(path))

@@ -35,7 +35,7 @@ class TextFolder:
         return coalesced(self._chunks())
 
     def _chunks(self) -> Iterator[pa.RecordBatch]:
-        files = self.files.list()
+        files = self.files.sorted()
         names = ("path", "label", *(COLUMNS if self.email else ("text",)))
         for start in range(0, len(files), _CHUNK):
             rows = [self._row(file) for file in files[start : start + _CHUNK]]
@@ -43,7 +43,9 @@ class TextFolder:
 
     def _row(self, file: File) -> dict[str, str | None]:
         raw = self.files.read(file)
-        content = parse_email(raw, self.encoding) if self.email else {"text": raw.decode(self.encoding, "replace")}
+        content = (
+            parse_email(raw, self.encoding) if self.email else {"text": raw.decode(self.encoding, "replace")}
+        )
         return {"path": file.name, "label": label_of(file, self.files.base, self.labels), **content}
 
 
