@@ -59,7 +59,7 @@ def seconds_a_task(runner: RunnerName, tasks: int, server: WarmServer | None = N
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings.from_environment({}, Path(folder))
         started = time.monotonic()
-        run_flow(chain(tasks), {}, settings, Path(folder), lambda event: ended.append(event), runner, server)
+        run_flow(chain(tasks), {}, settings, Path(folder), ended.append, runner, server)
         return (time.monotonic() - started) / tasks
 
 

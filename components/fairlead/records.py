@@ -67,9 +67,9 @@ class FolderRecord(JsonRecord):
 
 @dataclass(frozen=True, slots=True)
 class Dataset(FolderRecord):
-    """A snapshot: cleaned, split, named by content. The folder ``path`` holds
+    """A snapshot: cleaned, split, named by content.
 
-    ``train.parquet``, ``valid.parquet``, ``test.parquet`` (canonical columns, uniform values), ``quarantine.parquet`` (rows that
+    The folder ``path`` holds ``train.parquet``, ``valid.parquet``, ``test.parquet`` (canonical columns, uniform values), ``quarantine.parquet`` (rows that
     broke the contract, with ``_reason``), ``schema.json`` (:class:`~fairlead.schema.Schema`), ``profile.json`` (training rows,
     a :class:`~fairlead.stats.profile.Profile`), ``report.json`` (what was read, refused, changed, flagged and why) and
     ``dataset.json`` (this record).
@@ -117,13 +117,13 @@ class GateResult(JsonRecord):
 
 @dataclass(frozen=True, slots=True)
 class Candidate(FolderRecord):
-    """A trained model that has been evaluated. The folder ``path`` holds
+    """A trained model that has been evaluated.
 
-    ``model.skops`` (the fitted pipeline, input :meth:`fairlead.schema.Batch.as_array`), ``schema.json`` (with classes, positive class
-    and threshold), ``evaluation.json``, ``heldout.npz`` (``numbers`` float32, ``text_0`` …, at most 5,000 encoded test rows, and the model's
-    answers ``expected``), ``predictions.parquet`` (``row``, ``actual``, ``predicted`` columns, test rows, for the paired
-    comparison with a champion), ``profile.json`` (of features and of predictions), ``code/`` (the project's own package, if the model
-    needs it) and ``candidate.json`` (this record).
+    The folder ``path`` holds ``model.skops`` (the fitted pipeline, input :meth:`fairlead.schema.Batch.as_array`), ``schema.json``
+    (with classes, positive class and threshold), ``evaluation.json``, ``heldout.npz`` (``numbers`` float32, ``text_0`` …, at most
+    5,000 encoded test rows, and the model's answers ``expected``), ``predictions.parquet`` (test rows with what was true and what
+    was predicted), ``profile.json`` (of features and of predictions), ``examples.json`` (valid request rows), ``code/`` (the
+    project's own package, if the model needs it) and ``candidate.json`` (this record).
     """
 
     FILE: ClassVar[str] = "candidate.json"
@@ -165,7 +165,7 @@ class ParityResult(JsonRecord):
 class Bundle(FolderRecord):
     """A Bento with its schema, reference profile and evidence, named by what changes predictions or runtime.
 
-    The folder ``path`` holds ``bundle.json`` (this record), ``bento/`` (the built Bento; the model, schema and reference are in its
+    The folder ``path`` holds ``bundle.json`` (this record), ``bento/`` (the built Bento; model, schema and reference are in its
     ``src/``) and ``attestations/`` (what names the digest but does not change it).
     """
 

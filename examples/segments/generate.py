@@ -37,11 +37,11 @@ class Kind:
 
 
 KINDS = (
-    Kind(0.22, 18, 14.0, 70, 1000, 0.05, 0.15),  # regulars
-    Kind(0.28, 75, 3.0, 55, 520, 0.06, 0.25),    # now and then
-    Kind(0.16, 28, 9.0, 120, 600, 0.48, 0.30),   # try on and send back
-    Kind(0.20, 420, 1.6, 45, 900, 0.08, 0.35),   # gone
-    Kind(0.14, 40, 6.0, 28, 420, 0.10, 0.85),    # bargain hunters
+    Kind(0.24, 15, 16.0, 70, 1000, 0.05, 0.12),  # regulars
+    Kind(0.24, 70, 3.0, 60, 420, 0.05, 0.20),    # now and then
+    Kind(0.18, 25, 9.0, 120, 600, 0.50, 0.25),   # try on and send back
+    Kind(0.20, 500, 1.5, 45, 900, 0.08, 0.35),   # gone
+    Kind(0.14, 40, 6.0, 28, 380, 0.10, 0.85),    # bargain hunters
 )  # fmt: skip
 
 
@@ -55,10 +55,10 @@ def draw_customers(rng: np.random.Generator, rows: int) -> pd.DataFrame:
     def shares(name: str) -> np.ndarray:
         return rng.beta(12 * middle(name), 12 * (1 - middle(name))).round(3)
 
-    recency = middle("recency_days") * rng.lognormal(0, 0.45, rows)
-    tenure = np.minimum(middle("tenure_days") * rng.lognormal(0, 0.35, rows), DAYS)
-    orders = np.maximum(1, np.round(middle("orders_per_year") * rng.lognormal(0, 0.3, rows) * tenure / 365))
-    basket = middle("basket_eur") * rng.lognormal(0, 0.3, rows)
+    recency = middle("recency_days") * rng.lognormal(0, 0.36, rows)
+    tenure = np.minimum(middle("tenure_days") * rng.lognormal(0, 0.28, rows), DAYS)
+    orders = np.maximum(1, np.round(middle("orders_per_year") * rng.lognormal(0, 0.24, rows) * tenure / 365))
+    basket = middle("basket_eur") * rng.lognormal(0, 0.24, rows)
     return pd.DataFrame({
         "customer_id": [f"k{number:06d}" for number in range(rows)],
         "recency_days": np.minimum(recency, tenure).round().astype(int),

@@ -29,6 +29,11 @@ def digest_of(root: Path) -> str:
     return str(json.loads((root / ".fairlead" / "last-run.json").read_text())["bundle"])
 
 
+def format_of(root: Path) -> str:
+    bundle = root / ".fairlead" / "store" / "bundles" / digest_of(root) / "bundle.json"
+    return str(json.loads(bundle.read_text())["format"])
+
+
 def run_digest(root: Path, *arguments: str, seed: str = "random") -> str:
     ran = fairlead(root, "run", *arguments, seed=seed)
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -58,8 +63,8 @@ def test_every_stage_is_a_nested_mlflow_run_below_one_parent(first):
     experiment = client.get_experiment_by_name("tumour")
     runs = client.search_runs([experiment.experiment_id], max_results=100)
     [parent] = [run for run in runs if run.data.tags.get("fairlead.run")]
-    stages = sorted(run.data.tags["fairlead.stage"] for run in runs
-                    if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id and "fairlead.stage" in run.data.tags)  # fmt: skip
+    nested = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    stages = sorted(run.data.tags["fairlead.stage"] for run in nested if "fairlead.stage" in run.data.tags)
     assert stages == ["bundle", "data", "model", "search", "search"]
     assert {run.info.status for run in runs if "fairlead.stage" in run.data.tags} == {"FINISHED"}
     assert parent.data.tags["fairlead.bundle"] == digest_of(root)
@@ -92,7 +97,7 @@ def test_kfps_own_runner_gives_the_same_bundle(first, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("candidate", "format"),
+    ("candidate", "expected"),
     [
         ("logistic", "onnx"),
         ("{name: hist_gradient_boosting, space: {max_iter: [20]}}", "onnx"),
@@ -100,14 +105,17 @@ def test_kfps_own_runner_gives_the_same_bundle(first, tmp_path):
     ],
     ids=["onnx", "trees", "skops"],
 )
-def test_the_same_inputs_give_the_same_digest_and_a_changed_row_another(tmp_path, candidate, format):
+def test_the_same_inputs_give_the_same_digest_and_a_changed_row_another(tmp_path, candidate, expected):
     digests = []
     for number, (seed, change) in enumerate((("1", None), ("2", None), ("1", {3: 11.5}))):
         root = write_tumour_project(tmp_path / str(number), candidate=candidate, change=change)
         (root / "own.py").write_text(
-            "from sklearn.naive_bayes import GaussianNB\n\n\nclass Own(GaussianNB):\n    pass\n\n\ndef make():\n    return Own()\n"
+            "from sklearn.naive_bayes import GaussianNB\n\n"
+            "class Own(GaussianNB):\n    pass\n\n"
+            "def make():\n    return Own()\n"
         )
         digests.append(run_digest(root, seed=seed))
+        assert format_of(root) == expected
     assert digests[0] == digests[1] != digests[2]
 
 

@@ -1,4 +1,4 @@
-"""Real models behind a real server: a bundle's folder made with skl2onnx, uvicorn on a free port of 127.0.0.1."""
+"""Real models behind a real server: a bundle's folder made with skl2onnx, uvicorn on a free port."""
 
 from __future__ import annotations
 
@@ -61,11 +61,12 @@ def write_bundle(folder: Path, schema: Schema, model: bytes, format: str, **mani
         (folder / name).write_bytes(content)
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     whole = hashlib.sha256("".join(digests.values()).encode()).hexdigest()
-    content = {
-        "format_version": 1, "name": schema.name, "digest": whole, "format": format, "model": f"model.{format}",
+    stated = {
+        "format_version": 1, "name": schema.name, "digest": whole,
+        "format": format, "model": f"model.{format}",
         "trusted": [], "files": digests,
     }  # fmt: skip
-    (folder / "manifest.json").write_text(json.dumps(content | manifest), encoding="utf-8")
+    (folder / "manifest.json").write_text(json.dumps(stated | manifest), encoding="utf-8")
     return folder
 
 
@@ -110,6 +111,12 @@ def fraud_onnx(fraud_model: Any) -> bytes:
 @pytest.fixture(scope="session")
 def fraud_folder(tmp_path_factory: pytest.TempPathFactory, fraud_onnx: bytes) -> Path:
     return write_bundle(tmp_path_factory.mktemp("bundles") / "fraud", FRAUD, fraud_onnx, "onnx")
+
+
+@pytest.fixture(scope="session")
+def write() -> Callable[..., Path]:
+    """:func:`write_bundle`, for tests that need folders of their own."""
+    return write_bundle
 
 
 @pytest.fixture

@@ -11,7 +11,10 @@ import skops.io
 import treelite
 from sklearn.cluster import KMeans
 from sklearn.ensemble import (
-    GradientBoostingClassifier, HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier,
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
     RandomForestRegressor,
 )  # fmt: skip
 from sklearn.feature_extraction.text import CountVectorizer
@@ -120,7 +123,8 @@ def test_skops_finds_the_code_of_the_project(tmp_path: Path) -> None:
         "from fairlead.schema import Batch, Field, Output, Schema\n"
         "from fairlead.serve.backends import open_backend\n"
         "schema = Schema('m', (Field('a', 'number'),), Output('regression'))\n"
-        "predict = open_backend('skops', folder / 'model.skops', schema, ['own_features.Half'], folder / 'code')\n"
+        "trusted = ['own_features.Half']\n"
+        "predict = open_backend('skops', folder / 'model.skops', schema, trusted, folder / 'code')\n"
         "print(predict(Batch(np.array([[3.0]], np.float32))).tolist())"
     )
     command = [sys.executable, "-B", "-c", program, str(tmp_path)]
@@ -133,7 +137,7 @@ def test_skops_finds_the_code_of_the_project(tmp_path: Path) -> None:
 def test_onnx_reads_numbers_and_texts(tmp_path: Path) -> None:
     from onnx import TensorProto, checker, helper
 
-    # answers = numbers + (text_0 == "spam")
+    # The graph adds 1 to the number where the text is "spam".
     graph = helper.make_graph(
         [
             helper.make_node("Equal", ["text_0", "spam"], ["is_spam"]),

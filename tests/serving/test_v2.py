@@ -1,5 +1,7 @@
 """The Open Inference Protocol, version 2: metadata, inference, and its errors."""
 
+# ruff: noqa: E501 - tables of messages that are compared whole
+
 from __future__ import annotations
 
 import json

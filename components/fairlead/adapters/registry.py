@@ -36,7 +36,7 @@ class MlflowRegistry:
     def versions(self, name: str) -> Sequence[ModelVersion]:
         """All versions with their aliases, newest first; empty if the model is not registered."""
         with mlflow_errors(self._uri):
-            registered = [model for model in self._client.search_registered_models(f"name = '{name}'")]
+            registered = list(self._client.search_registered_models(f"name = '{name}'"))
             if not registered:
                 return []
             aliases = _aliases_by_version(registered[0].aliases)

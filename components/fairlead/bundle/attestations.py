@@ -19,7 +19,9 @@ BUILT_WITH = ("bentoml", "numpy", "onnx", "onnxruntime", "scikit-learn", "skl2on
 """Packages whose versions say how the bundle came about."""
 
 
-def write_attestations(folder: Path, candidate: Candidate, provenance: Mapping[str, Any], parity: Any) -> None:
+def write_attestations(
+    folder: Path, candidate: Candidate, provenance: Mapping[str, Any], parity: Any
+) -> None:
     """Write the attestations of a bundle.
 
     Args:
@@ -35,8 +37,12 @@ def write_attestations(folder: Path, candidate: Candidate, provenance: Mapping[s
             shutil.copyfile(origin, folder / name)
     _write(folder / "gates.json", {"digest": provenance["digest"], "gates": list(candidate.gates)})
     _write(folder / "parity.json", {"digest": provenance["digest"], "parity": parity})
-    _write(folder / "provenance.json", {**provenance, "built_with": {name: version(name) for name in BUILT_WITH}})
+    _write(
+        folder / "provenance.json", {**provenance, "built_with": {name: version(name) for name in BUILT_WITH}}
+    )
 
 
 def _write(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )

@@ -8,7 +8,11 @@ from fairlead.image import PIPELINE_IMAGE
 
 @dsl.component(base_image=PIPELINE_IMAGE, install_kfp_package=False)
 def bundle(
-    project: str, candidate: Input[Model], bento: Output[Artifact], contents: Output[HTML], parity: Output[Markdown]
+    project: str,
+    candidate: Input[Model],
+    bento: Output[Artifact],
+    contents: Output[HTML],
+    parity: Output[Markdown],
 ) -> str:
     """Export the model, prove that the export agrees with it, build the Bento, and register it.
 

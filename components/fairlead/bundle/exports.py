@@ -67,14 +67,22 @@ def read_trained(folder: Path, declared: Sequence[str]) -> Trained:
     return Trained(file, estimator, schema, declared, code if code.is_dir() else None, heldout, expected)
 
 
-def export(trained: Trained, folder: Path, open_model: OpenModel, *, all_formats: bool = False) -> Export:
+def export(
+    trained: Trained,
+    folder: Path,
+    open_model: OpenModel,
+    *,
+    all_formats: bool = False,
+    keep_all: bool = False,
+) -> Export:
     """Try the formats in order, and keep the first that agrees.
 
     Args:
         trained: The model and its held-out rows.
-        folder: Where the model files are written; files of formats that did not agree are removed.
+        folder: Where the model file is written.
         open_model: Opens a model file by the code that will serve it.
         all_formats: Try the later formats too, for the table.
+        keep_all: Keep the files of the other formats.
 
     Raises:
         ExportError: No format agrees.
@@ -85,11 +93,13 @@ def export(trained: Trained, folder: Path, open_model: OpenModel, *, all_formats
     for name in FORMATS:
         agreed = any(result.outcome == "agrees" for result in results)
         results.append(_not_tried(name) if agreed and not all_formats else attempt.of(name))
-    chosen = next((name for name, result in zip(FORMATS, results, strict=True) if result.outcome == "agrees"), None)
+    chosen = next(
+        (name for name, result in zip(FORMATS, results, strict=True) if result.outcome == "agrees"), None
+    )
     if chosen is None:
         raise ExportError("no format answers as the trained model does\n" + table_of(results), hint=_HINT)
     for name in FORMATS:
-        if name != chosen:
+        if name != chosen and not keep_all:
             (folder / MODEL_FILE[name]).unlink(missing_ok=True)
     return Export(chosen, folder / MODEL_FILE[chosen], attempt.trusted(chosen), tuple(results))
 
@@ -125,7 +135,9 @@ class _Attempt:
         except NotSupportedError as refusal:
             return ParityResult(name, "not supported", None, 0, str(refusal))
         except Exception as failure:  # noqa: BLE001 - a format that cannot answer is one more way to disagree
-            return ParityResult(name, "disagrees", None, 0, f"{type(failure).__name__}: {first_line(failure)}")
+            return ParityResult(
+                name, "disagrees", None, 0, f"{type(failure).__name__}: {first_line(failure)}"
+            )
         output = self.trained.schema.output
         return result_of(
             name, compare(self.trained.expected, heldout, output), compare(self.hard_expected, hard, output)

@@ -83,4 +83,6 @@ def _positions(columns: Any, everything: range) -> list[int]:
     if isinstance(columns, slice):
         return list(everything[columns])
     chosen = np.asarray(columns)
-    return list(np.flatnonzero(chosen)) if chosen.dtype == bool else [int(one) for one in np.atleast_1d(chosen)]
+    return (
+        list(np.flatnonzero(chosen)) if chosen.dtype == bool else [int(one) for one in np.atleast_1d(chosen)]
+    )

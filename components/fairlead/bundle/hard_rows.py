@@ -22,7 +22,9 @@ MOST = 8_000
 _QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 
-def hard_rows(schema: Schema, heldout: Batch, thresholds: Mapping[int, NDArray[np.float64]], most: int = MOST) -> Batch:
+def hard_rows(
+    schema: Schema, heldout: Batch, thresholds: Mapping[int, NDArray[np.float64]], most: int = MOST
+) -> Batch:
     """Held-out rows with one value replaced in each, in a fixed order.
 
     Args:

@@ -6,7 +6,7 @@
         manifest.json        name, digest, format, trusted types, digests of all files
         model.onnx           or model.treelite, or model.skops
         schema.json          what a request must look like
-        reference/           profile.json: the features and answers the model was trained and tested on
+        reference/           profile.json: the features it was trained on; predictions.json: its answers when tested
         code/                the project's own package, if the model needs it
 
 The code travels, so that a bundle answers tomorrow as it did when it was tested, whatever is installed beside it; and
@@ -87,7 +87,7 @@ def write_source(contents: Contents, folder: Path) -> dict[str, Any]:
         _copy(origin, folder / name)
     _copy(contents.model, served / contents.model.name)
     _copy(contents.candidate / "schema.json", served / "schema.json")
-    _copy(contents.candidate / "profile.json", served / "reference" / "profile.json")
+    _write_reference(contents.candidate / "profile.json", served / "reference")
     code = contents.candidate / "code"
     if code.is_dir():
         shutil.copytree(code, served / "code", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
@@ -97,6 +97,17 @@ def write_source(contents: Contents, folder: Path) -> dict[str, Any]:
 def _copy(origin: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(origin, target)
+
+
+def _write_reference(profile: Path, folder: Path) -> None:
+    """Split the candidate's profile, so that whoever watches features need not read predictions."""
+    record = json.loads(profile.read_bytes())
+    for part, name in (("features", "profile.json"), ("predictions", "predictions.json")):
+        (folder / name).write_text(_json(record[part]), encoding="utf-8")
+
+
+def _json(content: Any) -> str:
+    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
 
 
 def _write_manifest(contents: Contents, folder: Path) -> dict[str, Any]:
@@ -111,11 +122,14 @@ def _write_manifest(contents: Contents, folder: Path) -> dict[str, Any]:
         "trusted": sorted(contents.trusted),
         "dataset": contents.dataset,
         "requirements": dict(contents.requirements),
-        "files": {name.removeprefix(f"{SERVED}/"): sha for name, sha in files.items() if name.startswith(f"{SERVED}/")},
+        "files": {
+            name.removeprefix(f"{SERVED}/"): sha
+            for name, sha in files.items()
+            if name.startswith(f"{SERVED}/")
+        },
         "code": {name: sha for name, sha in files.items() if not name.startswith(f"{SERVED}/")},
     }
-    text = json.dumps(manifest, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+    (folder / MANIFEST).write_text(_json(manifest), encoding="utf-8")
     return manifest
 
 

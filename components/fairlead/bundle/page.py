@@ -9,7 +9,12 @@ from fairlead.bundle.parity import FLIPS, TOLERANCE
 from fairlead.records import Bundle, ParityResult
 from fairlead.report import Badge, Block, Code, Facts, Note, Section, Table, Text, Tone, page
 
-_TONE: dict[str, Tone] = {"agrees": "good", "disagrees": "bad", "not supported": "plain", "not tried": "plain"}
+_TONE: dict[str, Tone] = {
+    "agrees": "good",
+    "disagrees": "bad",
+    "not supported": "plain",
+    "not tried": "plain",
+}
 
 
 def bundle_page(bundle: Bundle, manifest: Mapping[str, Any]) -> str:
@@ -29,14 +34,22 @@ def _summary(bundle: Bundle, manifest: Mapping[str, Any]) -> Section:
         "Version": Code(bundle.digest[:16]),
     })  # fmt: skip
     digest = Text(f"Digest: {bundle.digest}")
-    intro = "The digest names everything that changes predictions or runtime: equal inputs give an equal digest."
+    intro = (
+        "The digest names everything that changes predictions or runtime: equal inputs give an equal digest."
+    )
     return Section("Summary", intro, [facts, digest, *_trust(manifest)])
 
 
 def _trust(manifest: Mapping[str, Any]) -> list[Block]:
     if not manifest["trusted"]:
         return []
-    return [Note("Opening the model constructs these types: " + ", ".join(manifest["trusted"]), "info", "Trusted types")]
+    return [
+        Note(
+            "Opening the model constructs these types: " + ", ".join(manifest["trusted"]),
+            "info",
+            "Trusted types",
+        )
+    ]
 
 
 def _parity(bundle: Bundle) -> Section:
@@ -51,7 +64,13 @@ def _parity(bundle: Bundle) -> Section:
 def parity_block(results: Sequence[ParityResult]) -> Table:
     """The parity table, with outcomes as badges."""
     rows = [
-        (one.format, Badge(one.outcome, _TONE.get(one.outcome, "plain")), one.max_difference, one.rows or None, one.reason)
+        (
+            one.format,
+            Badge(one.outcome, _TONE.get(one.outcome, "plain")),
+            one.max_difference,
+            one.rows or None,
+            one.reason,
+        )
         for one in results
     ]
     return Table(("format", "outcome", "largest difference", "rows", "why"), rows)
@@ -60,7 +79,9 @@ def parity_block(results: Sequence[ParityResult]) -> Table:
 def _contents(manifest: Mapping[str, Any]) -> Section:
     files = {**{f"bundle/{name}": sha for name, sha in manifest["files"].items()}, **manifest["code"]}
     listed = Table(("file", "SHA-256"), [(Code(name), Code(files[name][:16])) for name in sorted(files)])
-    pins = Table(("package", "version"), [(Code(name), pin) for name, pin in sorted(manifest["requirements"].items())])
+    pins = Table(
+        ("package", "version"), [(Code(name), pin) for name, pin in sorted(manifest["requirements"].items())]
+    )
     return Section("Contents", "Files and pins that the digest covers.", [listed, pins])
 
 

@@ -127,7 +127,10 @@ def result_of(format_name: str, heldout: Comparison, hard: Comparison) -> Parity
     elif not hard.agrees:
         outcome, reason = "disagrees", _disagreement(hard, "rows at quantiles, limits and split thresholds")
     elif heldout.flips_too_often:
-        outcome, reason = "disagrees", f"{heldout.flipped} of {heldout.rows} held-out rows are decided otherwise"
+        outcome, reason = (
+            "disagrees",
+            f"{heldout.flipped} of {heldout.rows} held-out rows are decided otherwise",
+        )
     return ParityResult(format_name, outcome, largest if np.isfinite(largest) else None, rows, reason)
 
 
@@ -137,5 +140,9 @@ def _agreement(heldout: Comparison) -> str:
 
 
 def _disagreement(one: Comparison, where: str) -> str:
-    size = f"differs by {one.max_difference:.3g}" if np.isfinite(one.max_difference) else "gives no comparable answer"
+    size = (
+        f"differs by {one.max_difference:.3g}"
+        if np.isfinite(one.max_difference)
+        else "gives no comparable answer"
+    )
     return f"{size} on row {one.worst_row} of {one.rows} {where} (tolerance {TOLERANCE:g})"

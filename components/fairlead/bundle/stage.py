@@ -74,7 +74,9 @@ def run(
         manifest = write_source(_contents(workspace, candidate, exported), source)
         bundle = _record(candidate, exported, manifest, out)
         if store.has(KIND, bundle.digest):
-            progress.note(f"bundle {bundle.digest[:16]} is in the store already: the same model, code and data")
+            progress.note(
+                f"bundle {bundle.digest[:16]} is in the store already: the same model, code and data"
+            )
             _take(store, bundle.digest, out)
         else:
             progress.note(f"building Bento {bundle.name}:{bundle.digest[:16]}")
@@ -85,8 +87,12 @@ def run(
     (out / Bundle.FILE).unlink()  # it may be a link into the store, whose files are never changed in place
     (out / Bundle.FILE).write_text(bundle.to_json(), encoding="utf-8")
     _log(tracker, bundle, manifest, page)
-    version = registry.register(bundle, tracker.run_id, candidate.metrics, _tags(workspace, candidate, manifest))
-    progress.note(f"registered {bundle.name} version {version.version} ({', '.join(version.aliases) or 'no alias'})")
+    version = registry.register(
+        bundle, tracker.run_id, candidate.metrics, _tags(workspace, candidate, manifest)
+    )
+    progress.note(
+        f"registered {bundle.name} version {version.version} ({', '.join(version.aliases) or 'no alias'})"
+    )
     return bundle
 
 
@@ -129,7 +135,11 @@ def _record(candidate: Candidate, exported: Export, manifest: Mapping[str, Any],
 
 
 def _provenance(
-    workspace: Workspace, candidate: Candidate, manifest: Mapping[str, Any], tracker: Tracker, started: datetime
+    workspace: Workspace,
+    candidate: Candidate,
+    manifest: Mapping[str, Any],
+    tracker: Tracker,
+    started: datetime,
 ) -> dict[str, Any]:
     return {
         "digest": manifest["digest"],

@@ -7,11 +7,14 @@ that succeeds proves nothing: :mod:`fairlead.bundle.parity` decides.
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import ModelProto, helper
 from skl2onnx import to_onnx as convert
 from skl2onnx.common.data_types import FloatTensorType, StringTensorType
@@ -37,7 +40,7 @@ def to_onnx(estimator: Any, schema: Schema) -> bytes:
     """
     for step in every_step(estimator):
         _refuse_known_traps(step)
-    model = _converted(estimator, schema)
+    model = _converted(with_float32_thresholds(estimator), schema)
     _keep_answers(model, schema.output.task)
     onnx.checker.check_model(model)
     return canonical_onnx(model)
@@ -47,7 +50,9 @@ def every_step(estimator: Any) -> Iterator[Any]:
     """The estimator and all estimators inside its pipelines, unions and column transformers."""
     yield estimator
     pairs = getattr(estimator, "steps", None) or getattr(estimator, "transformer_list", None)
-    inner = [step for _, step in pairs or ()] + [step for _, step, _ in getattr(estimator, "transformers_", ())]
+    inner = [step for _, step in pairs or ()] + [
+        step for _, step, _ in getattr(estimator, "transformers_", ())
+    ]
     for step in inner:
         yield from every_step(step)
 
@@ -58,11 +63,38 @@ def _refuse_known_traps(step: Any) -> None:
         return
     name = type(step).__name__
     if step.lowercase:
-        raise NotSupportedError(f"{name}(lowercase=True) needs the server's locale; the schema's `case` folds it before")
+        raise NotSupportedError(
+            f"{name}(lowercase=True) needs the server's locale; the schema's `case` folds it before"
+        )
     if step.stop_words is not None:
         raise NotSupportedError(f"{name}(stop_words=…): ONNX drops whole texts that equal a stop word")
     if step.analyzer != "word" or step.token_pattern != _SKLEARN_WORD:
         raise NotSupportedError(f"{name}: only words by scikit-learn's default pattern are the same in ONNX")
+
+
+def with_float32_thresholds(estimator: Any) -> Any:
+    """The same model with every threshold of histogram boosting as a float32; other models as they are.
+
+    The thresholds are float64, and ONNX rounds them to the nearest float32, which may lie on the other side of a value. For
+    a float32 value ``x``, ``x <= t`` is the same as ``x <= s`` with ``s`` the largest float32 that is not above ``t``.
+    """
+    if not any(hasattr(step, "_predictors") for step in every_step(estimator)):
+        return estimator
+    changed = copy.deepcopy(estimator)
+    for step in every_step(changed):
+        for predictor in (one for stage in getattr(step, "_predictors", ()) for one in stage):
+            predictor.nodes["num_threshold"] = float32_below(predictor.nodes["num_threshold"])
+    return changed
+
+
+def float32_below(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    """For each value the largest float32 that is not above it.
+
+    >>> float32_below(np.array([0.1, 0.5, np.inf])).tolist()
+    [0.09999999403953552, 0.5, inf]
+    """
+    nearest = values.astype(np.float32)
+    return np.where(nearest > values, np.nextafter(nearest, np.float32(-np.inf)), nearest)
 
 
 def _converted(estimator: Any, schema: Schema) -> ModelProto:
@@ -80,7 +112,9 @@ def _converted(estimator: Any, schema: Schema) -> ModelProto:
 def _inputs(schema: Schema) -> list[tuple[str, Any]]:
     width = len(schema.columns)
     numbers = [("numbers", FloatTensorType([None, width]))] if width else []
-    return numbers + [(f"text_{position}", StringTensorType([None, 1])) for position in range(len(schema.texts))]
+    return numbers + [
+        (f"text_{position}", StringTensorType([None, 1])) for position in range(len(schema.texts))
+    ]
 
 
 def _options(estimator: Any) -> dict[int, dict[str, Any]]:

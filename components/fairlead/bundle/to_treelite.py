@@ -29,7 +29,9 @@ def to_treelite(estimator: Any, schema: Schema) -> bytes:
         raise NotSupportedError("it reads text; treelite reads numbers only")
     before, final = steps_of(estimator)
     if before:
-        raise NotSupportedError(f"{type(before[0]).__name__} comes before the trees; treelite holds trees only")
+        raise NotSupportedError(
+            f"{type(before[0]).__name__} comes before the trees; treelite holds trees only"
+        )
     if type(final).__name__ not in ENSEMBLES:
         raise NotSupportedError(f"{type(final).__name__} is not a tree ensemble that treelite imports")
     return _imported(final)

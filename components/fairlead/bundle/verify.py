@@ -75,7 +75,10 @@ def digest_from(manifest: Mapping[str, Any]) -> str:
     """The digest that follows from what the manifest lists."""
     lock = lock_digest(manifest["requirements"])
     return bundle_digest(
-        stated_files(manifest), dataset=manifest["dataset"], lock=lock, format_version=manifest["format_version"]
+        stated_files(manifest),
+        dataset=manifest["dataset"],
+        lock=lock,
+        format_version=manifest["format_version"],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from fairlead.errors import UserCodeError
 from fairlead.heldout import MAX_ROWS, save_heldout
-from fairlead.model.persist import DATA_TYPES, copy_code, dump, load, new_folder
+from fairlead.model.persist import DATA_TYPES, copy_code, new_folder, save
 from fairlead.model.result import Result
 from fairlead.model.rows import Rows
 from fairlead.records import Candidate, Dataset, Workspace
@@ -29,11 +30,11 @@ def write_candidate(workspace: Workspace, dataset: Dataset, result: Result, out:
     Raises:
         UserCodeError: skops cannot save the model, or what it saves answers differently.
     """
-    content, trusted = dump(result.trained.pipeline, workspace.root)
-    expected = _reloaded_answers(content, trusted, result)
+    saved = save(result.trained.pipeline, workspace.root)
+    expected = _answers_again(saved.again, result)
     with new_folder(out) as folder:
-        (folder / "model.skops").write_bytes(content)
-        if any(name not in DATA_TYPES for name in trusted):
+        (folder / "model.skops").write_bytes(saved.content)
+        if any(name not in DATA_TYPES for name in saved.trusted):
             copy_code(workspace.root, folder / "code")
         kept = evenly(len(result.test), MAX_ROWS)
         save_heldout(folder / "heldout.npz", result.test.batch.take(kept), expected[kept])
@@ -41,7 +42,7 @@ def write_candidate(workspace: Workspace, dataset: Dataset, result: Result, out:
         write_text(folder / "schema.json", result.trained.schema.to_json())
         write_text(folder / "evaluation.json", result.evaluation.to_json())
         write_text(folder / "profile.json", _profile(Path(dataset.path), result))
-        candidate = _record(workspace, dataset, result, trusted, out)
+        candidate = _record(workspace, dataset, result, saved.trusted, out)
         write_text(folder / Candidate.FILE, candidate.to_json())
     return candidate
 
@@ -62,9 +63,9 @@ def _record(
     )
 
 
-def _reloaded_answers(content: bytes, trusted: tuple[str, ...], result: Result) -> NDArray[np.float64]:
+def _answers_again(pipeline: Any, result: Result) -> NDArray[np.float64]:
     """The answers of the model as it was saved; a class whose state skops loses would serve something else."""
-    again = answers_of(load(content, trusted), result.trained.schema.output.task, result.test.array)
+    again = answers_of(pipeline, result.trained.schema.output.task, result.test.array)
     if not np.array_equal(again, result.answers, equal_nan=True):
         raise UserCodeError(
             f"skops cannot save {result.trained.trial.candidate}: the saved model answers differently",

@@ -76,17 +76,26 @@ class ModelReport:
     """What the model was made from, such as ``dataset`` and ``project``, to its digest."""
 
 
-def render(report: ModelReport) -> str:
+@dataclass(frozen=True, slots=True)
+class RenderedReport:
+    """The page, and the pictures on it, which are also logged one by one."""
+
+    html: str
+    pictures: tuple[Figure, ...]
+
+
+def compose(report: ModelReport) -> RenderedReport:
     """The page as one self-contained HTML file. The same report gives the same bytes."""
+    drawn = Section(
+        "Pictures",
+        "On the test rows, which no part of training has seen.",
+        figures.pictures(report.evaluation),
+    )
     sections = [
         _verdict(report),
         _worth(report.evaluation),
         _metrics(report.evaluation),
-        Section(
-            "Pictures",
-            "On the test rows, which no part of training has seen.",
-            figures.pictures(report.evaluation),
-        ),
+        drawn,
         *_details(report.evaluation),
         _slices(report.evaluation),
         _importance(report),
@@ -94,17 +103,21 @@ def render(report: ModelReport) -> str:
         _search(report),
         _origin(report),
     ]
+    shown = [section for section in sections if section.blocks]
     subtitle = f"{report.statement} Winner of the search: {report.candidate}."
-    return page(
-        f"Model report: {report.project}", subtitle, [section for section in sections if section.blocks]
-    )
+    pictures = (block for section in shown for block in section.blocks if isinstance(block, Figure))
+    return RenderedReport(page(f"Model report: {report.project}", subtitle, shown), tuple(pictures))
+
+
+def render(report: ModelReport) -> str:
+    """The page alone, see :func:`compose`."""
+    return compose(report).html
 
 
 def training_pictures(report: ModelReport) -> tuple[Figure, ...]:
-    """The pictures of training, beside :func:`fairlead.model.figures.pictures` of the evaluation."""
-    blocks = [*_learning(report).blocks, *_importance(report).blocks, *_search(report).blocks]
-    blocks += _worth(report.evaluation).blocks
-    return tuple(block for block in blocks if isinstance(block, Figure))
+    """The pictures beside :func:`fairlead.model.figures.pictures` of the evaluation, see :func:`compose`."""
+    known = {figure.name for figure in figures.pictures(report.evaluation)}
+    return tuple(figure for figure in compose(report).pictures if figure.name not in known)
 
 
 # ---------------------------------------------------------------------------------------------------- verdict
@@ -120,11 +133,13 @@ def _verdict(report: ModelReport) -> Section:
         )
     elif lets_through(report.gates):
         note = Note(
-            report.evaluation.summary, "good", f"May be registered: {_of(report.gates)} let it through"
+            report.evaluation.summary,
+            "good",
+            f"May be registered: {_passed(len(report.gates))} let it through",
         )
     else:
         text = f"Not passed: {'; '.join(result.gate for result in missed)}. {report.evaluation.summary}"
-        note = Note(text, "bad", f"Is not registered: {len(missed)} of {_of(report.gates)} not passed")
+        note = Note(text, "bad", f"Is not registered: {_missed(len(missed), len(report.gates))} not passed")
     rows = [
         (result.gate, Badge(str(result.outcome), _GATES[result.outcome]), result.reason)
         for result in report.gates
@@ -135,8 +150,12 @@ def _verdict(report: ModelReport) -> Section:
     return Section("Verdict", "", blocks)
 
 
-def _of(gates: Sequence[GateResult]) -> str:
-    return "the one gate" if len(gates) == 1 else f"{len(gates)} gates"
+def _passed(gates: int) -> str:
+    return "the one gate" if gates == 1 else f"{gates} gates"
+
+
+def _missed(missed: int, gates: int) -> str:
+    return "the one gate is" if gates == 1 else f"{missed} of {gates} gates"
 
 
 # ------------------------------------------------------------------------------------------------------ worth
@@ -165,7 +184,8 @@ def _worth(evaluation: Evaluation) -> Section:
         blocks += figures.threshold_value(choice, evaluation.currency)
     intro = f"{evaluation.currency} per 1,000 predictions, on the test rows." if worth is not None else ""
     pictured = any(isinstance(block, Figure) for block in blocks)
-    return Section("What it is worth", intro, blocks, beside=pictured)
+    heading = "Threshold" if worth is None else "What it is worth"
+    return Section(heading, intro, blocks, beside=pictured)
 
 
 def _measured(estimate: Estimate | None) -> Measured:
@@ -311,9 +331,9 @@ def _slices(evaluation: Evaluation) -> Section:
     rows = [_slice_row(part, judged, worth=worth) for part in evaluation.slices]
     whole = number(evaluation.figures.get(judged))
     intro = (
-        f"The model on parts of the test rows. A part counts as worse or better if its whole 95 % interval lies "
-        f"on one side of the figure for all rows ({title(judged)} {whole}); of twenty parts one does so by "
-        f"chance. Parts with fewer than {evaluation.slice_minimum} rows are not judged."
+        "The model on parts of the test rows. A part counts as worse or better if its whole 95 % interval "
+        f"lies on one side of the figure for all rows ({title(judged)} {whole}); of twenty parts one does so "
+        f"by chance. Parts with fewer than {evaluation.slice_minimum} rows are not judged."
     )
     return Section(
         "Slices", intro, [Table([*heads, "value per 1,000"] if worth else heads, rows)] if rows else ()

@@ -11,17 +11,21 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import skops.io
 
-from fairlead.errors import IntegrityError, UserCodeError
+from fairlead.errors import FairleadError, IntegrityError, UserCodeError
 
 DATA_TYPES = frozenset({
     "numpy.dtype",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.tree._tree.Tree",
+    # Histogram boosting with native categories keeps a partial of this one function.
+    "functools.partial",
+    "sklearn.utils.validation.check_array",
 })  # fmt: skip
 """Not on skops' list, because a forged file could make them read beyond their arrays. Ours are checked by digest before
 they are opened."""
@@ -29,8 +33,20 @@ they are opened."""
 _SKIPPED = frozenset({"__pycache__", "data", "node_modules", "venv"})
 
 
-def dump(pipeline: Any, root: Path) -> tuple[bytes, tuple[str, ...]]:
-    """The skops file of a fitted pipeline, and the types in it that skops does not trust by itself, sorted.
+@dataclass(frozen=True, slots=True, eq=False)
+class Saved:
+    """A pipeline as it is kept, and as it comes back."""
+
+    content: bytes
+    """The skops file."""
+    trusted: tuple[str, ...]
+    """Types in it that skops does not trust by itself, sorted."""
+    again: Any
+    """What loading the file gives."""
+
+
+def save(pipeline: Any, root: Path) -> Saved:
+    """Write a fitted pipeline with skops, and read it again.
 
     Args:
         pipeline: Fitted.
@@ -42,26 +58,34 @@ def dump(pipeline: Any, root: Path) -> tuple[bytes, tuple[str, ...]]:
     try:
         content = skops.io.dumps(pipeline)
         trusted = tuple(sorted(skops.io.get_untrusted_types(data=content)))
-    except Exception as cause:  # whatever __reduce__ or __getstate__ of foreign types raise
+        _refuse_foreign(trusted, root)
+        return Saved(content, trusted, load(content, trusted))
+    except FairleadError:
+        raise
+    except (
+        Exception
+    ) as cause:  # whatever __reduce__, __getstate__ or __setstate__ of the project's types raise
         raise UserCodeError(
             f"skops cannot save {_names(pipeline)}: {cause}",
-            hint="Keep plain attributes (numbers, text, arrays, estimators) and functions with a name; no lambdas, no open files.",
+            hint="Keep plain attributes (numbers, text, arrays, estimators) and functions with a name; no lambdas, no files.",
         ) from cause
+
+
+def _refuse_foreign(trusted: Sequence[str], root: Path) -> None:
     foreign = [name for name in trusted if name not in DATA_TYPES and not is_own(name, root)]
     if foreign:
         raise UserCodeError(
             f"skops cannot save {', '.join(foreign)} safely: neither scikit-learn's nor the project's own",
-            hint="Use a scikit-learn estimator, or a class in the project's own package; its source then travels with the model.",
+            hint="Use a scikit-learn estimator, or a class in the project's own package; its source then travels along.",
         )
-    return content, trusted
 
 
 def load(content: bytes, trusted: Sequence[str], code: Path | None = None) -> Any:
-    """The inverse of :func:`dump`.
+    """The pipeline in a skops file.
 
     Args:
         content: The skops file.
-        trusted: What :func:`dump` gave.
+        trusted: Types beyond skops' own list that it may hold, from :func:`save`.
         code: Folder of the project's own package, if it is not importable already.
 
     Raises:

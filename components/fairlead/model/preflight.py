@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.model.candidates import Contender, contenders
-from fairlead.model.persist import dump, load
+from fairlead.model.persist import save
 from fairlead.model.preprocess import plain_numbers
 from fairlead.model.space import draw
 from fairlead.model.usercheck import check_reads_arrays
@@ -56,7 +56,7 @@ def _try(
         pipeline = check_reads_arrays(
             f"candidate {contender.name}", lambda: contender.pipeline(parameters), array, names, target
         )
-    load(*dump(plain_numbers(pipeline), workspace.root))
+    save(plain_numbers(pipeline), workspace.root)
 
 
 # ------------------------------------------------------------------------------------------------ made-up rows

@@ -88,38 +88,21 @@ Space = Mapping[str, Dimension]
 def dimension(name: str, raw: Sequence[Any] | Mapping[str, Any]) -> Dimension:
     """A dimension as the project file writes it: a list of choices or ``{low, high, log, step}``.
 
+    The project file's own model has checked the ends; here is checked what depends on the step.
+
     Raises:
-        ProjectError: It is neither, or its numbers do not fit.
+        ProjectError: The step is no number above 0, or stands beside ``log``.
     """
     if not isinstance(raw, Mapping):
-        if not raw:
-            raise ProjectError(f"space of {name}: the list of choices is empty")
         return Choice(tuple(raw))
-    problem = _problem(raw)
-    if problem:
+    low, high, step, log = raw["low"], raw["high"], raw.get("step"), bool(raw.get("log", False))
+    if step is not None and (isinstance(step, bool) or not isinstance(step, int | float) or step <= 0 or log):
         raise ProjectError(
-            f"space of {name} = {dict(raw)}: {problem}",
-            hint="Write a list of choices, or {low, high} with log: true or step: NUMBER.",
+            f"space of {name}: step = {step!r} must be a number above 0, and does not go with log",
+            hint="Leave step out, or write a list of choices.",
         )
-    ends = (raw["low"], raw["high"])
-    whole = all(isinstance(number, int) for number in (*ends, raw.get("step") or 1))
-    return Range(*ends, log=bool(raw.get("log", False)), step=raw.get("step"), whole=whole)
-
-
-def _problem(raw: Mapping[str, Any]) -> str:
-    unknown = sorted(set(raw) - {"low", "high", "log", "step"})
-    if unknown:
-        return f"there is no such key: {', '.join(unknown)}"
-    numbers = [raw.get("low"), raw.get("high"), *([raw["step"]] if raw.get("step") is not None else [])]
-    if not all(isinstance(number, int | float) and not isinstance(number, bool) for number in numbers):
-        return "low, high and step must be numbers"
-    if raw["low"] > raw["high"]:
-        return "low is above high"
-    if raw.get("log") and raw["low"] <= 0:
-        return "with log, low must be above 0"
-    if raw.get("step") is not None and (raw["step"] <= 0 or raw.get("log")):
-        return "step must be above 0 and does not go with log"
-    return ""
+    whole = all(isinstance(number, int) for number in (low, high, step or 1))
+    return Range(low, high, log=log, step=step, whole=whole)
 
 
 def draw(space: Space, generator: np.random.Generator) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from fairlead.model.evaluation import ThresholdChoice
 from fairlead.report.numbers import number
 from fairlead.schema.fields import Output
-from fairlead.stats.curves import thin
-from fairlead.stats.value import CellValue, Value, cuts, value_per_1000
+from fairlead.stats.curves import Curve, thin
+from fairlead.stats.value import CellValue, Cut, Value, cuts, value_per_1000
 
 DEFAULT = 0.5
 
@@ -42,9 +42,16 @@ def choose(
         f"worth most on {len(actual):,} validation rows: {number(best)} {value.currency} per 1,000, "
         f"against {number(at_half)} at {DEFAULT}"
     )
-    return ThresholdChoice(
-        threshold, reason, len(actual), best, at_half, thin(found.thresholds, found.per_1000)
-    )
+    return ThresholdChoice(threshold, reason, len(actual), best, at_half, _curve(found))
+
+
+def _curve(found: Cut) -> Curve:
+    """Thinned, with the best point in it for certain."""
+    thinned = thin(found.thresholds, found.per_1000)
+    points = {*zip(thinned.x, thinned.y, strict=True)}
+    points.add((float(found.thresholds[found.best]), float(found.per_1000[found.best])))
+    x, y = zip(*sorted(points), strict=True)
+    return Curve(x, y)
 
 
 def _at(output: Output, threshold: float) -> Output:

@@ -36,14 +36,15 @@ def answers_of(estimator: Any, task: str, array: NDArray[Any]) -> NDArray[np.flo
     elif task == "clustering":
         answer = -estimator.transform(array)
     else:
-        answer = np.reshape(estimator.predict(array), (len(array), 1))
+        answer = np.reshape(estimator.predict(array), (-1, 1))  # the array may be sparse, which has no length
     return np.asarray(answer, dtype=np.float64)
 
 
 def labels_of(output: Output, answers: NDArray[np.float64]) -> list[str]:
     """The class that is called for each row of probabilities.
 
-    With two classes the positive one is called at ``output.threshold`` or above; with more, the most probable.
+    With two classes the positive one is called at ``output.threshold`` or above; with more, the most
+    probable.
 
     >>> output = Output("classification", classes=("no", "yes"), positive="yes", threshold=0.3)
     >>> labels_of(output, np.array([[0.7, 0.3], [0.8, 0.2]]))

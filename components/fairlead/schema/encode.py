@@ -1,9 +1,9 @@
 """Columns of plain values to the arrays a model sees.
 
 Every field becomes numbers in one float32 matrix, in schema order; text fields stay text beside it. Category
-codes come from the schema, never from the data at hand, and unseen or missing values have fixed encodings. float32
-because the compiled formats compare in float32: a model that is trained on what it will later see cannot move
-across a threshold.
+codes come from the schema, never from the data at hand, and unseen or missing values have fixed encodings.
+float32 because the compiled formats compare in float32: a model that is trained on what it will later see
+cannot move across a threshold.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Forecast features: a window of history and a step ahead become lags, levels and calendar numbers.
 
-One row asks: *given the last ``window`` values of this series, the last of them at ``at``, what comes ``step``
-periods later?* The model is direct (the step is a feature), so one model serves all steps up to the horizon.
-Training makes its rows with the same function, from every origin in the past.
+One row asks: *given the last ``window`` values of this series, the last of them at ``at``, what comes
+``step`` periods later?* The model is direct (the step is a feature), so one model serves all steps up to the
+horizon. Training makes its rows with the same function, from every origin in the past.
 """
 
 from __future__ import annotations

@@ -36,9 +36,9 @@ def validate_rows(
         rows: The rows, as parsed from JSON.
         limit: Stop after the row with which there are this many errors; None finds all of them.
 
-    Returns:
-        The columns (to be used only if there are no errors) and the errors, in row order. A field that is absent
-        counts as missing; a field the schema does not have is an error, because it is nearly always a misspelt one.
+    Returns: The columns (to be used only if there are no errors) and the errors, in row order. A field that
+        is absent counts as missing; a field the schema does not have is an error, because it is nearly always
+        a misspelt one.
     """
     return Validator(schema)(rows, limit=limit)
 

@@ -13,6 +13,7 @@ In: a folder with a model file, ``schema.json`` and ``manifest.json``. Out: a ra
 ``service``, ``run``
     the two ways to run it: inside a Bento, and on uvicorn alone.
 
-Does not belong here: pandas, scikit-learn (but in the skops back end), mlflow, pyarrow, kfp, pydantic on the request path,
-and anything of fairlead but ``schema`` and ``errors``: these three are copied into every bundle.
+Does not belong here: pandas, scikit-learn (but in the skops back end), mlflow, pyarrow, kfp, pydantic on the
+request path, and anything of fairlead but ``schema`` and ``errors``: these three are copied into every
+bundle.
 """

@@ -8,8 +8,8 @@
 ``GET /metrics``                            Prometheus text (:mod:`fairlead.serve.metrics`)
 ==========================================  ===========================================================
 
-Every answer carries ``X-Request-ID``: the client's own, or a new one. There is no framework because, beside a model that
-answers in microseconds, a framework would be most of the cost of a request.
+Every answer carries ``X-Request-ID``: the client's own, or a new one. There is no framework because, beside a
+model that answers in microseconds, a framework would be most of the cost of a request.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ from fairlead.serve.v2 import ModelProtocol
 logger = logging.getLogger("fairlead.serve")
 
 INLINE_BYTES = 65_536
-"""A body up to this size (some 150 rows) is answered in the event loop, where a thread would cost more than the work. A larger
-one is answered in a thread, so that probes and small requests need not wait for it."""
+"""A body up to this size (some 150 rows) is answered in the event loop, where a thread would cost more than
+the work. A larger one is answered in a thread, so that probes and small requests need not wait for it."""
 
 _GIVEN_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 

@@ -27,7 +27,8 @@ class Limits:
     rows: int = 10_000
     """Scored at once; about 0.3 s of one core for a forest of 100 trees."""
     errors: int = 100
-    """Reported in one answer; checking stops there, so that a wrong request is not dearer than a right one."""
+    """Reported in one answer; checking stops there, so that a wrong request is not dearer than a right
+    one."""
     body_seconds: float = 30.0
     """For all of the body to come in."""
 

@@ -1,6 +1,7 @@
 """A folder to a model that is ready to answer: read, verified, opened, warmed.
 
-The folder holds ``manifest.json``, ``schema.json``, the model file, ``reference/`` and, if the model needs it, ``code/``::
+The folder holds ``manifest.json``, ``schema.json``, the model file, ``reference/`` and, if the model needs
+it, ``code/``::
 
     {"format_version": 1, "name": "fraud", "digest": "3f…", "format": "onnx", "model": "model.onnx",
      "trusted": [], "files": {"model.onnx": "SHA-256", "schema.json": "SHA-256", …}}
@@ -24,7 +25,8 @@ from fairlead.schema.validate import Validator
 from fairlead.serve.backends import Predict, open_backend
 
 FORMAT_VERSION = 1
-"""The version this runtime was written for. It reads the one before as well, so that a rollback needs no old image."""
+"""The version this runtime was written for. It reads the one before as well, so that a rollback needs no old
+image."""
 
 MANIFEST = "manifest.json"
 SCHEMA = "schema.json"
@@ -80,10 +82,9 @@ class LoadedModel:
 def load(folder: Path) -> LoadedModel:
     """Read, verify, open and warm the model in *folder*.
 
-    Raises:
-        NotFound: There is no manifest.
-        IntegrityError: The format version is not one this runtime reads; a file is missing, changed or not listed; the model
-            cannot be opened or its answers have the wrong shape.
+    Raises: NotFound: There is no manifest. IntegrityError: The format version is not one this runtime reads;
+        a file is missing, changed or not listed; the model cannot be opened or its answers have the wrong
+        shape.
     """
     manifest = read_manifest(folder)
     verify(folder, manifest)
@@ -158,7 +159,7 @@ def _sha256(path: Path) -> str:
 
 
 def _warm(model: LoadedModel) -> None:
-    """Score a made-up row, so that lazy set-up is paid now and a model of the wrong shape never becomes ready."""
+    """Score a made-up row: lazy set-up is paid now, and a model of the wrong shape never becomes ready."""
     answers = model.answers(model.encode(example_columns(model.schema)))
     expected = answer_width(model.schema)
     if answers.ndim != 2 or answers.shape != (1, expected):

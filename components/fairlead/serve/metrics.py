@@ -2,20 +2,20 @@
 
 Series:
 
-=========================================================  =====================================================
-``fairlead_requests_total{route,code}``                    answers by status
-``fairlead_errors_total{route}``                           answers with a status of 500 or above
-``fairlead_request_seconds{route}`` (histogram)            time to the answer, of answers below 400 only
-``fairlead_rows_total``                                    rows scored
-``fairlead_validation_failures_total{field}``              values that broke a rule
-``fairlead_requests_in_flight``                            requests being worked on
-``fairlead_model_info{name,version,digest,format}``        1, once the model is loaded
-``fairlead_ready``                                         1 while ``/readyz`` answers 200
-``process_start_time_seconds``                             tells a restarted process from its predecessor
-=========================================================  =====================================================
+====================================================  =================================================
+``fairlead_requests_total{route,code}``               answers by status
+``fairlead_errors_total{route}``                      answers with a status of 500 or above
+``fairlead_request_seconds{route}`` (histogram)       time to the answer, of answers below 400 only
+``fairlead_rows_total``                               rows scored
+``fairlead_validation_failures_total{field}``         values that broke a rule
+``fairlead_requests_in_flight``                       requests being worked on
+``fairlead_model_info{name,version,digest,format}``   1, once the model is loaded
+``fairlead_ready``                                    1 while ``/readyz`` answers 200
+``process_start_time_seconds``                        tells a restarted process from its predecessor
+====================================================  =================================================
 
-A refusal is quicker than an answer, so the histogram leaves refusals out: they would hide that answers got slower.
-Labels come from the routes and the schema only; what a client sends can never make a new series.
+A refusal is quicker than an answer, so the histogram leaves refusals out: they would hide that answers got
+slower. Labels come from the routes and the schema only; what a client sends can never make a new series.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@
     {"model": "fraud", "version": "3f…", "predictions": [
         {"label": "no", "probability": 0.02, "probabilities": {"no": 0.98, "yes": 0.02}}]}
 
-A prediction is ``label``, ``probability`` and ``probabilities`` for classification (``probability`` is that of the positive
-class where there are two classes, that of the label where there are more), ``value`` for regression and forecast,
-``cluster`` and ``scores`` for clustering.
+A prediction is ``label``, ``probability`` and ``probabilities`` for classification (``probability`` is that
+of the positive class where there are two classes, that of the label where there are more), ``value`` for
+regression and forecast, ``cluster`` and ``scores`` for clustering.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Predictor:
 def score(model: LoadedModel, rows: Sequence[Any], limits: Limits) -> NDArray[np.float64]:
     """Validate, encode and score *rows*.
 
-    Raises:
-        Refused: 413 too many rows; 422 no rows, rows that break the schema, or rows the model has no finite answer for.
+    Raises: Refused: 413 too many rows; 422 no rows, rows that break the schema, or rows the model has no
+        finite answer for.
     """
     if len(rows) > limits.rows:
         raise Refused(413, f"{len(rows)} rows are more than {limits.rows}; send them in several requests")

@@ -24,11 +24,9 @@ def run(folder: Path, *, host: str = "127.0.0.1", port: int = 3000, drain_second
 
     Probes are answered at once, predictions as soon as the model is loaded and warmed.
 
-    Args:
-        folder: See :mod:`fairlead.serve.loading`.
-        host: Address to listen on.
-        port: 0 takes a free one; the log says which.
-        drain_seconds: How long requests are still taken after SIGTERM, with ``/readyz`` at 503. A second signal ends it.
+    Args: folder: See :mod:`fairlead.serve.loading`. host: Address to listen on. port: 0 takes a free one; the
+        log says which. drain_seconds: How long requests are still taken after SIGTERM, with ``/readyz`` at
+        503. A second signal ends it.
 
     Raises:
         ServiceError: The port cannot be had.

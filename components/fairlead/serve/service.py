@@ -5,10 +5,10 @@
     from fairlead.serve.service import service_of
     svc = service_of(Path(__file__).resolve().parent / "bundle")
 
-BentoML puts its own ``/livez``, ``/readyz``, ``/metrics`` and every ``@bentoml.api`` before mounted apps, and answers a
-mount's own path with a redirect. So the app is not mounted: it is the innermost middleware, and leaves to BentoML
-only what describes the service. The ``predict`` method below is what is described; over HTTP the app answers in its
-place, with the same rows and the same predictions.
+BentoML puts its own ``/livez``, ``/readyz``, ``/metrics`` and every ``@bentoml.api`` before mounted apps, and
+answers a mount's own path with a redirect. So the app is not mounted: it is the innermost middleware, and
+leaves to BentoML only what describes the service. The ``predict`` method below is what is described; over
+HTTP the app answers in its place, with the same rows and the same predictions.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TIMEOUT_SECONDS = 10
 
 
 def service_of(folder: Path) -> Any:
-    """The BentoML service for the model in *folder*, which is loaded when the service starts, not when it is imported.
+    """The BentoML service for the model in *folder*, which is loaded when the service starts.
 
     Raises:
         IntegrityError: The manifest or the schema cannot be read, see :func:`fairlead.serve.loading.load`.
@@ -57,7 +57,7 @@ BENTOML_PATHS = frozenset({"/healthz", "/schema.json", "/docs.json"})
 
 
 class AppFirst:
-    """ASGI middleware: nearly all requests go to *ours*, the rest and the lifespan to the application behind."""
+    """ASGI middleware: requests go to *ours*, but for a few paths and the lifespan."""
 
     def __init__(self, app: Any, ours: App) -> None:
         self._behind = app
@@ -106,7 +106,7 @@ def _described_method(schema: Schema) -> Any:
 
 
 def row_model(schema: Schema) -> type[pydantic.BaseModel]:
-    """A request row as a pydantic model: names, types, bounds and categories, for the Bento's metadata and clients."""
+    """A request row as a pydantic model: names, types, bounds and categories."""
     fields: dict[str, Any]
     if schema.series is not None:
         fields = {"key": (str, ...), "at": (str, ...), "history": (list[float], ...), "step": (int, ...)}

@@ -1,17 +1,18 @@
 """The Open Inference Protocol, version 2, over REST: one input tensor a schema field, one row an index.
 
-============================  =============================================================================
-inputs                        shape [n] or [n, 1]: number FP64, integer INT64, boolean BOOL; category, text and
-                              datetime (ISO 8601) BYTES, written as strings
-inputs of a forecast          ``key`` BYTES [n], ``at`` BYTES [n], ``history`` FP64 [n, window], ``step`` INT64 [n]
+============================  ============================================================================
+inputs                        shape [n] or [n, 1]: number FP64, integer INT64, boolean BOOL; category, text
+                              and datetime (ISO 8601) BYTES, written as strings
+inputs of a forecast          ``key`` BYTES [n], ``at`` BYTES [n], ``history`` FP64 [n, window],
+                              ``step`` INT64 [n]
 outputs, classification       ``label`` BYTES [n], ``probability`` FP64 [n, classes]
 outputs, regression/forecast  ``value`` FP64 [n]
 outputs, clustering           ``cluster`` INT64 [n], ``score`` FP64 [n, clusters]
-============================  =============================================================================
+============================  ============================================================================
 
-Any numeric datatype but FP16 (which JSON cannot carry) is taken for numbers. ``null`` is a missing value, and an input that
-is left out is missing in every row; the schema says where that is allowed. Errors are ``{"error": text}`` with status 400,
-404 for an unknown model or version.
+Any numeric datatype but FP16 (which JSON cannot carry) is taken for numbers. ``null`` is a missing value, and
+an input that is left out is missing in every row; the schema says where that is allowed. Errors are
+``{"error": text}`` with status 400, 404 for an unknown model or version.
 """
 
 from __future__ import annotations
@@ -169,7 +170,9 @@ class ModelProtocol:
         if tensor is None:
             raise Refused(400, f"there is no input {shown(name)}; the model has {', '.join(self._inputs)}")
         if not isinstance(datatype, str) or datatype not in tensor.accepts:
-            raise Refused(400, f"input {name}: datatype {shown(datatype)} does not fit, use {tensor.datatype}")
+            raise Refused(
+                400, f"input {name}: datatype {shown(datatype)} does not fit, use {tensor.datatype}"
+            )
         return tensor.name, _values(tensor, datatype, item["shape"], item["data"], self._limits)
 
     def _score(self, rows: Sequence[Any]) -> NDArray[np.float64]:
@@ -234,11 +237,15 @@ def _check_whole(name: str, datatype: str, values: Sequence[Any]) -> None:
 def _in_one_text(content: Mapping[str, Any]) -> str:
     """The errors of a refusal in the one text the protocol has for them."""
     errors = content.get("errors") or []
-    said = [f"row {error['row']}, field {error['field']} = {error['value']}: {error['rule']}" if error["field"]
-            else f"row {error['row']}: {error['rule']}" for error in errors[:ERRORS_IN_TEXT]]  # fmt: skip
+    said = [_in_text(error) for error in errors[:ERRORS_IN_TEXT]]
     if len(errors) > ERRORS_IN_TEXT:
         said.append(f"and {len(errors) - ERRORS_IN_TEXT} more")
     return "; ".join(said) or str(content["error"])
+
+
+def _in_text(error: Mapping[str, Any]) -> str:
+    at_field = f", field {error['field']} = {error['value']}" if error["field"] else ""
+    return f"row {error['row']}{at_field}: {error['rule']}"
 
 
 def _output(tensor: Tensor, output: Output, answers: NDArray[np.float64]) -> dict[str, Any]:

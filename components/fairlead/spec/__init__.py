@@ -1,10 +1,10 @@
 """What a person writes: the project file and the data contract, as typed and documented models.
 
-In: YAML text. Out: frozen :class:`Project` and :class:`Contract` models, or a :class:`~fairlead.errors.ProjectError`
-that names line, column, value, rule and the nearest valid name.
+In: YAML text. Out: frozen :class:`Project` and :class:`Contract` models, or a
+:class:`~fairlead.errors.ProjectError` that names line, column, value, rule and the nearest valid name.
 
-Does not belong here: anything that reads data, trains, or talks to a service. A field enters the models together with
-the stage that obeys it; there are no fields that are accepted and ignored.
+Does not belong here: anything that reads data, trains, or talks to a service. A field enters the models
+together with the stage that obeys it; there are no fields that are accepted and ignored.
 """
 
 from fairlead.spec.contract import Column, Contract

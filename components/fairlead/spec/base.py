@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Misfits(ValueError):  # noqa: N818 - several at once
-    """Parts of a file that do not fit each other. Each is named by its own place, not by that of the whole file."""
+    """Parts of a file that do not fit each other, each named by its own place in the file."""
 
     def __init__(self, found: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
         """Keep (location, rule) pairs, locations as pydantic writes them."""

@@ -53,7 +53,7 @@ def _unknown_columns(project: Project, contract: Contract) -> Iterator[str]:
 
 def _wrong_types(project: Project, contract: Contract) -> Iterator[str]:
     data, task = project.data, project.model.task
-    needed = {"data.time": (data.time, ("datetime",))}
+    needed: dict[str, tuple[str | None, tuple[str, ...]]] = {"data.time": (data.time, ("datetime",))}
     if data.series:
         needed["data.series.value"] = (data.series.value, ("number", "integer"))
     if task == "regression":
@@ -74,6 +74,6 @@ def _feature_mistakes(project: Project, contract: Contract) -> Iterator[str]:
         yield "the contract leaves no feature: every column is target, time, group, identifier or ignored"
     for name, column in features.items():
         if column.known == "later":
-            yield f"{name} is a feature but only known later; set `use: ignore`, or the model learns from the future"
+            yield f"{name} is a feature, but known: later; set `use: ignore`, or the model sees the future"
         if column.type == "category" and column.values is None:
-            yield f"{name} is a category feature without values; list them, their order is the model's encoding"
+            yield f"{name} is a category without values; list them: their order is the model's encoding"

@@ -1,7 +1,7 @@
 """``contract.yaml``: what the data must look like, in training and in every request that is served.
 
-One small model with two readers: the data stage generates a pandera schema from it, and ``fairlead.schema`` compiles its
-feature columns into the plain validators that run inside the Bento.
+One small model with two readers: the data stage generates a pandera schema from it, and ``fairlead.schema``
+compiles its feature columns into the plain validators that run inside the Bento.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ class Column(SpecModel):
 
     type: Literal["number", "integer", "boolean", "category", "text", "datetime"]
     use: Literal["feature", "identifier", "ignore"] = "feature"
-    """``identifier``: kept for joins, groups and reports, never shown to the model. ``ignore``: checked, then dropped.
-    Target, time and group columns need no ``use``: the project file says what they are."""
+    """``identifier``: kept for joins, groups and reports, never shown to the model. ``ignore``: checked, then
+    dropped. Target, time and group columns need no ``use``: the project file says what they are."""
     known: Literal["at_prediction", "later"] = "at_prediction"
-    """``later``: only known after the outcome (a chargeback date). As a feature it would be a leak and is refused."""
+    """``later``: only known after the outcome (a chargeback date). As a feature it would be a leak and is
+    refused."""
     unit: str | None = None
     """Unit after conversion, shown in reports."""
     source: str | None = None
@@ -33,7 +34,8 @@ class Column(SpecModel):
     minimum: float | None = None
     maximum: float | None = None
     values: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """Categories in their order. Required for ``category`` features, because their order is the model's encoding."""
+    """Categories in their order. Required for ``category`` features, because their order is the model's
+    encoding."""
     pattern: str | None = None
     """Regular expression (Python) the whole text must match."""
     max_length: int = Field(default=1_000_000, ge=1)
@@ -58,7 +60,8 @@ class Column(SpecModel):
     formats: tuple[str, ...] = ()
     """Datetime: formats (strptime) tried in order. Empty: ISO 8601."""
     parts: tuple[DatetimePart, ...] = Field(default=("hour", "weekday", "day", "month"), min_length=1)
-    """Datetime features: which numbers the model gets of it. A raw timestamp would only teach it the training period."""
+    """Datetime features: which numbers the model gets of it. A raw timestamp would only teach it the training
+    period."""
 
     @model_validator(mode="after")
     def _rules_fit_the_type(self) -> Self:

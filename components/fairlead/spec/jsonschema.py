@@ -1,4 +1,4 @@
-"""The models as JSON schemas, for editors. Generated files stand beside this one; ``make check`` compares them."""
+"""The models as JSON schemas, for editors; ``make check`` compares them with the files beside this one."""
 
 from __future__ import annotations
 

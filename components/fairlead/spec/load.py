@@ -20,8 +20,8 @@ M = TypeVar("M", bound=BaseModel)
 def load_project(path: Path) -> Project:
     """Read and check a project file.
 
-    Raises:
-        ProjectError: The file is missing, is not YAML, or breaks the model; every mistake is listed with its line.
+    Raises: ProjectError: The file is missing, is not YAML, or breaks the model; every mistake is listed with
+        its line.
     """
     return parse_project(_read(path, "project file"), name=str(path))
 

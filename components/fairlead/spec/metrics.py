@@ -1,4 +1,4 @@
-"""Which metrics exist, for which tasks, and which way is better. The functions that compute them are in the stages."""
+"""Which metrics exist, for which tasks, and which way is better; the stages compute them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Stage = Literal["model"]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One metric: which tasks have it, whether more is better, in which stage it is measured, and what it says."""
+    """One metric: which tasks have it, whether more is better, which stage measures it, what it says."""
 
     name: str
     tasks: frozenset[Task]
@@ -38,10 +38,13 @@ _ALL = (
     _metric("log_loss", ("classification",), "lower", "negative mean log-likelihood, natural logarithm"),
     _metric("brier", ("classification",), "lower", "mean squared error of the probability (two classes)"),
     _metric("accuracy", ("classification",), "higher", "share of right answers at the threshold"),
-    _metric("precision", ("classification",), "higher", "share of positive calls that are right (two classes)"),
+    _metric("precision", ("classification",), "higher",
+            "share of positive calls that are right (two classes)"),
     _metric("recall", ("classification",), "higher", "share of positives that are found (two classes)"),
-    _metric("false_positive_rate", ("classification",), "lower", "share of negatives called positive (two classes)"),
-    _metric("f1", ("classification",), "higher", "harmonic mean of precision and recall; macro for more classes"),
+    _metric("false_positive_rate", ("classification",), "lower",
+            "share of negatives called positive (two classes)"),
+    _metric("f1", ("classification",), "higher",
+            "harmonic mean of precision and recall; macro for more classes"),
     _metric("mae", ("regression", "forecast"), "lower", "mean absolute error, in the target's unit"),
     _metric("rmse", ("regression", "forecast"), "lower", "root mean squared error, in the target's unit"),
     _metric("r2", ("regression",), "higher", "share of variance explained"),

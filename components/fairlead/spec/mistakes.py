@@ -1,7 +1,7 @@
 """What is wrong in a YAML file: pydantic's errors, located by line and column, in words that fit a file.
 
-PyYAML's node tree is kept beside the values, so that a location (``model``, ``gates``, 0) can be turned into a place in
-the text, and the message can show what stands there as it was written.
+PyYAML's node tree is kept beside the values, so that a location (``model``, ``gates``, 0) can be turned into
+a place in the text, and the message can show what stands there as it was written.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """``fairlead.yaml``: one file that says what is wanted.
 
-Every field states its meaning, unit and default, and the reason for the default. The JSON schema made from these
-models stands beside this file (``project.schema.json``) so that editors can complete and check while typing.
+Every field states its meaning, unit and default, and the reason for the default. The JSON schema made from
+these models stands beside this file (``project.schema.json``) so that editors can complete and check while
+typing.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ Money = float
 class OutcomeValue(SpecModel):
     """What one prediction is worth, by how it turns out. Positive is gain, negative is loss.
 
-    Which fields apply follows from the task: the four cells for two classes, ``correct`` and ``wrong`` for more than
-    two, ``over`` and ``under`` (per unit of the target) for regression and forecast.
+    Which fields apply follows from the task: the four cells for two classes, ``correct`` and ``wrong`` for
+    more than two, ``over`` and ``under`` (per unit of the target) for regression and forecast.
     """
 
     currency: str = Field(min_length=1)
@@ -68,8 +69,8 @@ class Problem(SpecModel):
     owner: str = Field(min_length=1)
     """A person or team that answers for the model in production."""
     value: OutcomeValue | None = None
-    """Money per outcome. It chooses the decision threshold and makes ``value_per_1000`` measurable; without it the
-    threshold is 0.5."""
+    """Money per outcome. It chooses the decision threshold and makes ``value_per_1000`` measurable; without
+    it the threshold is 0.5."""
 
 
 class CsvSource(SpecModel):
@@ -101,7 +102,8 @@ class SqlSource(SpecModel):
 
     kind: Literal["sql"]
     uri: str
-    """A SQLAlchemy URL. ``${NAME}`` is replaced by the environment variable, so that no password stands in the file."""
+    """A SQLAlchemy URL. ``${NAME}`` is replaced by the environment variable, so that no password stands in
+    the file."""
     query: str
     """One SELECT. Give it an ORDER BY: the order of rows is part of a snapshot's identity."""
 
@@ -109,7 +111,8 @@ class SqlSource(SpecModel):
 class TextsSource(SpecModel):
     """A folder of texts, one file an example; the name of the folder that holds a file is its label.
 
-    Gives the columns ``path``, ``label``, ``text``; with ``format: email`` also ``subject``, ``sender``, ``date``.
+    Gives the columns ``path``, ``label``, ``text``; with ``format: email`` also ``subject``, ``sender``,
+    ``date``.
     """
 
     kind: Literal["texts"]
@@ -123,14 +126,15 @@ class TextsSource(SpecModel):
 class ImagesSource(SpecModel):
     """A folder of images, one file an example; the name of the folder that holds a file is its label.
 
-    Gives the columns ``path``, ``label``, ``width``, ``height`` and one grey value (0 to 255) a pixel after scaling,
-    named ``px_ROW_COLUMN``.
+    Gives the columns ``path``, ``label``, ``width``, ``height`` and one grey value (0 to 255) a pixel after
+    scaling, named ``px_ROW_COLUMN``.
     """
 
     kind: Literal["images"]
     uri: str
     size: tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]] = (16, 16)
-    """Rows and columns every image is scaled to. 16 × 16 because a linear model or a forest reads no more detail."""
+    """Rows and columns every image is scaled to. 16 × 16 because a linear model or a forest reads no more
+    detail."""
 
 
 Source = Annotated[
@@ -143,13 +147,14 @@ class Cleaning(SpecModel):
     """What is done to rows that satisfy the contract. What breaks the contract is quarantined instead."""
 
     duplicates: Literal["drop", "keep", "fail"] = "drop"
-    """Exact duplicates of a whole row. Dropped by default: they count double and end up on both sides of a split."""
+    """Exact duplicates of a whole row. Dropped by default: they count double and end up on both sides of a
+    split."""
     missing: Literal["impute", "drop"] = "impute"
-    """Missing values that the contract allows. ``impute`` leaves them to the model's own preprocessing, which is fitted
-    on training rows only; ``drop`` drops the row."""
+    """Missing values that the contract allows. ``impute`` leaves them to the model's own preprocessing, which
+    is fitted on training rows only; ``drop`` drops the row."""
     outliers: Literal["flag", "drop", "ignore"] = "flag"
-    """Numbers beyond ``outlier_fence`` interquartile ranges from the quartiles. Flagged in the report by default: an
-    outlier is often the very thing to be found."""
+    """Numbers beyond ``outlier_fence`` interquartile ranges from the quartiles. Flagged in the report by
+    default: an outlier is often the very thing to be found."""
     outlier_fence: float = Field(default=6.0, gt=0)
     """Interquartile ranges. 6 instead of Tukey's 1.5, because money and durations have long tails."""
 
@@ -158,8 +163,8 @@ class Split(SpecModel):
     """How rows are divided into training, validation and test."""
 
     method: Literal["auto", "random", "stratified", "group", "time"] = "auto"
-    """``auto``: by time when ``data.time`` is set, else by group when ``data.group`` is set, else stratified for
-    classification, else random."""
+    """``auto``: by time when ``data.time`` is set, else by group when ``data.group`` is set, else stratified
+    for classification, else random."""
     valid: Fraction = 0.15
     """Share of rows on which the decision threshold is chosen."""
     test: Fraction = 0.2
@@ -192,7 +197,8 @@ class Series(SpecModel):
     window: int = Field(default=28, ge=2, le=400)
     """Periods of history the model sees, and a request must carry."""
     season: int = Field(default=7, ge=1)
-    """Periods after which the pattern repeats; the seasonal-naive baseline copies the value one season back."""
+    """Periods after which the pattern repeats; the seasonal-naive baseline copies the value one season
+    back."""
 
     @model_validator(mode="after")
     def _window_holds_a_season(self) -> Self:
@@ -210,7 +216,8 @@ class Data(SpecModel):
     time: str | None = None
     """When an example happened. Gives a split without future in training."""
     group: str | None = None
-    """Who an example belongs to (customer, device): with ``split.method: group`` a group is never on both sides."""
+    """Who an example belongs to (customer, device): with ``split.method: group`` a group is never on both
+    sides."""
     contract: str = "contract.yaml"
     """Path of the data contract, relative to the project file. ``fairlead data infer`` writes a first one."""
     clean: Cleaning = Cleaning()
@@ -246,12 +253,13 @@ class CustomCandidate(SpecModel):
     """A candidate by import path."""
 
     use: str = Field(pattern=r"^[\w.]+:\w+$")
-    """``package.module:function`` in the project's own package; called with the trial's parameters as keywords, it returns
-    an unfitted scikit-learn estimator."""
+    """``package.module:function`` in the project's own package; called with the trial's parameters as
+    keywords, it returns an unfitted scikit-learn estimator."""
     name: str | None = Field(default=None, pattern=r"^\w+$")
     """Short name in tables. Default: the function's name."""
     space: dict[str, ParameterSpace] = Field(default_factory=dict)
-    """Parameter to a list of choices, or ``{low, high, log, step}`` (whole numbers when both ends are whole)."""
+    """Parameter to a list of choices, or ``{low, high, log, step}`` (whole numbers when both ends are
+    whole)."""
 
 
 class Candidate(SpecModel):
@@ -264,7 +272,7 @@ class Candidate(SpecModel):
 
 
 def _kind_of_candidate(value: Any) -> str | None:
-    """Which form of a candidate *value* is meant to be, so that mistakes in it are told for that form only."""
+    """Which form of a candidate *value* is meant to be: mistakes are told for that form only."""
     if isinstance(value, str):
         return "str"
     if isinstance(value, dict):
@@ -288,8 +296,9 @@ class Search(SpecModel):
     """How the parameters of candidates are searched."""
 
     method: Literal["grid", "random", "tpe"] = "random"
-    """Grid and random draw each trial from its own number, so any number of workers gives the same result. TPE learns from
-    earlier trials: it repeats exactly with one worker only, and runs with more are marked as not repeatable."""
+    """Grid and random draw each trial from its own number, so any number of workers gives the same result.
+    TPE learns from earlier trials: it repeats exactly with one worker only, and runs with more are marked as
+    not repeatable."""
     trials: int = Field(default=12, ge=1, le=10_000)
     """Parameter sets tried in all, shared evenly by the candidates."""
     folds: int = Field(default=3, ge=2, le=20)
@@ -310,10 +319,11 @@ class Gate(SpecModel):
     by: float = Field(default=0.0, ge=0)
     """With ``better_than``: by how much, in the metric's unit."""
     not_worse_than: Literal["champion"] | None = None
-    """Not worse than the registered champion on the same rows (paired). Not applicable while there is none."""
+    """Not worse than the registered champion on the same rows (paired). Not applicable while there is
+    none."""
     margin: float = Field(default=0.0, ge=0)
-    """With ``not_worse_than``: the non-inferiority margin, in the metric's unit; the lower end of the paired 95 % interval
-    must stay above it."""
+    """With ``not_worse_than``: the non-inferiority margin, in the metric's unit; the lower end of the paired
+    95 % interval must stay above it."""
 
     @model_validator(mode="after")
     def _has_a_bar(self) -> Self:
@@ -331,16 +341,18 @@ class Model(SpecModel):
 
     task: Task
     positive: str | None = None
-    """Two classes: the value of the target that counts as positive. Default: ``1``, ``true`` or ``yes`` if the target has
-    one of them, else the rarer class."""
+    """Two classes: the value of the target that counts as positive. Default: ``1``, ``true`` or ``yes`` if
+    the target has one of them, else the rarer class."""
     features: str | None = Field(default=None, pattern=r"^[\w.]+:\w+$")
-    """``module:function`` in the project's own package; called with the :class:`~fairlead.schema.Schema`, it returns an
-    unfitted scikit-learn transformer of the encoded array. Default: fairlead's own preprocessing."""
+    """``module:function`` in the project's own package; called with the :class:`~fairlead.schema.Schema`, it
+    returns an unfitted scikit-learn transformer of the encoded array. Default: fairlead's own
+    preprocessing."""
     candidates: tuple[AnyCandidate, ...] = Field(min_length=1)
     """Short names, ``{name, space}`` or ``{use, space}``."""
     objective: str | None = None
     """The metric that search maximises or minimises. Default by task: ``average_precision`` (two classes),
-    ``neg_log_loss`` order via ``log_loss`` (more), ``mae`` (regression), ``mase`` (forecast), ``silhouette``."""
+    ``neg_log_loss`` order via ``log_loss`` (more), ``mae`` (regression), ``mase`` (forecast),
+    ``silhouette``."""
     search: Search = Search()
     gates: tuple[Gate, ...] = ()
     slices: tuple[str, ...] = ()
@@ -360,8 +372,8 @@ class Project(SpecModel):
     apiVersion: Literal["fairlead/v1"]  # noqa: N815 - the field's name is Kubernetes' convention
     """Version of this format."""
     name: str = Field(pattern=r"^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$")
-    """Names the experiment, the registered model, the Bento and Kubernetes objects: lower case, digits and dashes, at most
-    40 characters, so that derived names stay within Kubernetes' 63."""
+    """Names the experiment, the registered model, the Bento and Kubernetes objects: lower case, digits and
+    dashes, at most 40 characters, so that derived names stay within Kubernetes' 63."""
     problem: Problem
     data: Data
     model: Model

@@ -22,9 +22,9 @@ def list_(project: ProjectFolder = Path()) -> None:
     place = place_of(project)
     name = place.project().name
     rows = [
-        (version.version, ", ".join(version.aliases), version.digest[:16], version.tags.get("fairlead.format", ""), version.created)
-        for version in place.registry().versions(name)
-    ]  # fmt: skip
+        (found.version, ", ".join(found.aliases), found.digest[:16], found.tags.get("fairlead.format", ""), found.created)
+        for found in place.registry().versions(name)
+    ]
     if rows:
         table(f"model {name}", ("version", "alias", "bundle", "format", "registered (UTC)"), rows)
     else:

@@ -13,7 +13,7 @@ def training(project: str, source_root: str = "") -> str:
 
     Args:
         project: Archive of the project with its digest, PATH@sha256:DIGEST. `fairlead push` prints the value to paste here.
-        source_root: Folder that a relative data source is relative to. Leave it empty when the source is absolute (s3://…, a database).
+        source_root: Folder that a relative data source is relative to. Empty when the source is absolute (s3://…, a database).
 
     Returns:
         Digest of the bundle.

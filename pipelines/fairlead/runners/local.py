@@ -7,6 +7,7 @@ private to the pinned kfp; a test fails if it changes.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import os
 import shutil
@@ -142,11 +143,14 @@ def _starting(start: StartTask) -> Iterator[None]:
     from kfp.local import subprocess_task_handler as handler
 
     original = handler.run_local_subprocess
+    # KFP indents what tasks print by exchanging `print`; two tasks at once leave it exchanged.
+    original_print = builtins.print
     handler.run_local_subprocess = start
     try:
         yield
     finally:
         handler.run_local_subprocess = original
+        builtins.print = original_print
 
 
 def _warm_start(server: WarmServer, settings: Settings, folder: Path, tell: Watcher) -> StartTask:

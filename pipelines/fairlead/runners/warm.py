@@ -24,10 +24,9 @@ from fairlead import telemetry
 from fairlead.adapters.progress import Event, send_events_to
 from fairlead.errors import FairleadError
 
-ONE_THREAD = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_THREAD_LIMIT")
-}
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_THREAD_LIMIT"), "1"
+)
 """One arithmetic thread a task: results do not depend on the number of cores, and the server stays safe to fork."""
 
 PRELOAD = (

@@ -19,6 +19,7 @@ import pytest
 import skops.io
 import yaml
 from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
 
 from fairlead.adapters.bentos import BentomlBuilder, open_bundle, packages_of, serve_command
 from fairlead.adapters.store import FolderStore
@@ -107,7 +108,9 @@ def test_two_bentos_can_be_built_at_once(tmp_path: Path) -> None:
     sources = [stub(tmp_path / name / "source") for name in ("one", "two")]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda source: build(source, source.parent / "bento", source.parent.name), sources))
-    versions = [yaml.safe_load((source.parent / "bento" / "bento.yaml").read_text())["version"] for source in sources]
+    versions = [
+        yaml.safe_load((source.parent / "bento" / "bento.yaml").read_text())["version"] for source in sources
+    ]
     assert versions == ["one", "two"]
 
 
@@ -121,18 +124,20 @@ def test_a_service_that_cannot_be_imported_is_an_error_with_the_reason(tmp_path:
 # ----------------------------------------------------------------------------------------- a whole bundle
 
 
-def candidate(folder: Path) -> Candidate:
-    """A logistic regression on two numbers."""
+def candidate(folder: Path, *before: Any, declared: tuple[str, ...] = ()) -> Candidate:
+    """A logistic regression on two numbers, behind the steps *before*."""
     folder.mkdir()
     rows = np.random.default_rng(0).normal(size=(100, 2)).astype(np.float32)
-    model = LogisticRegression().fit(rows, np.where(rows.sum(axis=1) > 0, "yes", "no"))
+    model = make_pipeline(*before, LogisticRegression()).fit(
+        rows, np.where(rows.sum(axis=1) > 0, "yes", "no")
+    )
     fields = (Field("first number", "number"), Field("second", "number"))
     schema = Schema("sums", fields, Output("classification", "y", classes=("no", "yes"), positive="yes"))
     (folder / "model.skops").write_bytes(skops.io.dumps(model))
     (folder / "schema.json").write_text(schema.to_json())
-    (folder / "profile.json").write_text("{}\n")
+    (folder / "profile.json").write_text('{"features": {}, "predictions": {}}')
     save_heldout(folder / "heldout.npz", Batch(rows), model.predict_proba(rows))
-    return Candidate(str(folder), "logistic", {}, {}, {}, [], (), "d" * 64, "p" * 64)
+    return Candidate(str(folder), "logistic", {}, {}, {}, [], declared, "d" * 64, "p" * 64)
 
 
 def nothing(*_: Any, **__: Any) -> None: ...
@@ -143,17 +148,23 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FolderStore:
     return FolderStore(tmp_path_factory.mktemp("store"))
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory, store: FolderStore) -> Bundle:
-    root = tmp_path_factory.mktemp("bundle")
+def bundle_of(record: Candidate, store: FolderStore, root: Path) -> Bundle:
     workspace: Any = SimpleNamespace(project=SimpleNamespace(name="sums"), digest="p" * 64)
-    tracker: Any = SimpleNamespace(run_id="r", params=nothing, metrics=nothing, tags=nothing, artifact=nothing)
+    tracker: Any = SimpleNamespace(
+        run_id="r", params=nothing, metrics=nothing, tags=nothing, artifact=nothing
+    )
     registry: Any = SimpleNamespace(register=lambda *_: SimpleNamespace(version=1, aliases=()))
     progress: Any = SimpleNamespace(note=nothing)
     return stage.run(
-        workspace, candidate(root / "candidate"), BentomlBuilder(), open_backend, store, registry, tracker, progress,
+        workspace, record, BentomlBuilder(), open_backend, store, registry, tracker, progress,
         root / "out", root / "page.html",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory, store: FolderStore) -> Bundle:
+    root = tmp_path_factory.mktemp("bundle")
+    return bundle_of(candidate(root / "candidate"), store, root)
 
 
 def test_the_bento_of_a_bundle_is_versioned_by_its_digest(bundle: Bundle) -> None:
@@ -190,7 +201,9 @@ def _ready(url: str, server: subprocess.Popen[bytes], log: Path) -> str:
     raise AssertionError(log.read_text())
 
 
-def test_a_served_bundle_answers_as_the_opened_one(bundle: Bundle, store: FolderStore, tmp_path: Path) -> None:
+def test_a_served_bundle_answers_as_the_opened_one(
+    bundle: Bundle, store: FolderStore, tmp_path: Path
+) -> None:
     opened = open_bundle(registered(bundle), store)
     expected = opened.answers({"first number": [0.5, -2.0], "second": [0.1, 0.3]})
     rows = [{"first number": 0.5, "second": 0.1}, {"first number": -2.0, "second": 0.3}]
@@ -211,9 +224,48 @@ def test_an_opened_bundle_says_what_it_is(bundle: Bundle, store: FolderStore) ->
     assert (opened.version, opened.digest, opened.output.classes) == (3, bundle.digest, ("no", "yes"))
 
 
-def test_a_column_that_the_champion_reads_and_the_rows_lack_is_named(bundle: Bundle, store: FolderStore) -> None:
+def test_a_column_that_the_champion_reads_and_the_rows_lack_is_named(
+    bundle: Bundle, store: FolderStore
+) -> None:
     with pytest.raises(DataError, match="'second'"):
         open_bundle(registered(bundle), store).answers({"first number": [0.5]})
+
+
+LOUD = """
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Scaled(TransformerMixin, BaseEstimator):
+    def fit(self, rows, target=None):
+        self.n_features_in_ = rows.shape[1]
+        return self
+
+    def transform(self, rows):
+        return rows * FACTOR
+"""
+
+
+def test_a_champion_is_asked_with_the_code_it_was_trained_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The project has changed its transformer since, and today's is imported and in the working directory."""
+    today, then = tmp_path / "today", tmp_path / "candidate"
+    today.mkdir()
+    (today / "champions_features.py").write_text(LOUD.replace("FACTOR", "1.0"))
+    monkeypatch.syspath_prepend(str(today))
+    monkeypatch.chdir(today)
+    from champions_features import Scaled
+
+    record = candidate(then, Scaled(), declared=("champions_features.Scaled",))
+    (then / "code").mkdir()
+    (then / "code" / "champions_features.py").write_text(LOUD.replace("FACTOR", "1.0"))
+    store = FolderStore(tmp_path / "store")
+    bundle = bundle_of(record, store, tmp_path)
+    rows = {"first number": [0.5, -2.0], "second": [0.1, 0.3]}
+    expected = open_bundle(registered(bundle), store).answers(rows)
+    Scaled.transform = lambda self, rows: rows * -1.0
+    (today / "champions_features.py").write_text(LOUD.replace("FACTOR", "-1.0"))
+    np.testing.assert_array_equal(open_bundle(registered(bundle), store).answers(rows), expected)
+    assert expected[0, 1] > 0.5 > expected[1, 1]
 
 
 def test_a_bundle_that_the_store_does_not_have_is_not_found(bundle: Bundle, store: FolderStore) -> None:

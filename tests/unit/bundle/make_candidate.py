@@ -72,13 +72,20 @@ def smooth() -> Made:
     """A forest on values that never fall on a split threshold."""
     rows = np.random.default_rng(2).normal(size=(400, 3)).astype(np.float32)
     target = (rows[:, 0] * rows[:, 1] > 0).astype(int).astype(str)
-    return Made(RandomForestClassifier(10, random_state=0), Schema("s", numbers("abc"), two_classes()), Batch(rows), target)
+    return Made(
+        RandomForestClassifier(10, random_state=0),
+        Schema("s", numbers("abc"), two_classes()),
+        Batch(rows),
+        target,
+    )
 
 
 def forest_regressor() -> Made:
     data = load_diabetes(scaled=False)
     schema = Schema("diabetes", numbers(data.feature_names), Output("regression", "y"))
-    return Made(RandomForestRegressor(20, random_state=0), schema, Batch(data.data.astype(np.float32)), data.target)
+    return Made(
+        RandomForestRegressor(20, random_state=0), schema, Batch(data.data.astype(np.float32)), data.target
+    )
 
 
 def categorical() -> Made:
@@ -88,7 +95,9 @@ def categorical() -> Made:
     amount = random.normal(size=600)
     target = ((codes % 3 == 0) ^ (amount > 0.5)).astype(int).astype(str)
     schema = Schema(
-        "cats", (Field("shop", "category", values=tuple("abcdefghijkl")), Field("amount", "number")), two_classes()
+        "cats",
+        (Field("shop", "category", values=tuple("abcdefghijkl")), Field("amount", "number")),
+        two_classes(),
     )
     rows = Batch(np.column_stack([codes, amount]).astype(np.float32))
     model = HistGradientBoostingClassifier(max_iter=20, categorical_features=[0], random_state=0)
@@ -137,7 +146,9 @@ def custom(folder: Path) -> Made:
     from logs_of_project import Logs
 
     data = load_iris()
-    schema = Schema("flowers", numbers(["a", "b", "c", "d"]), Output("classification", "y", classes=("0", "1", "2")))
+    schema = Schema(
+        "flowers", numbers(["a", "b", "c", "d"]), Output("classification", "y", classes=("0", "1", "2"))
+    )
     model = make_pipeline(Logs(), RandomForestClassifier(5, random_state=0))
     rows = Batch(data.data.astype(np.float32))
     return Made(model, schema, rows, data.target.astype(str), declared=("logs_of_project.Logs",), code="code")
@@ -146,7 +157,9 @@ def custom(folder: Path) -> Made:
 def clusters(kind: str = "kmeans") -> Made:
     model = KMeans(3, n_init=3, random_state=0) if kind == "kmeans" else GaussianMixture(3, random_state=0)
     schema = Schema("flowers", numbers(["a", "b", "c", "d"]), Output("clustering", clusters=3))
-    return Made(make_pipeline(StandardScaler(), model), schema, Batch(load_iris().data.astype(np.float32)), None)
+    return Made(
+        make_pipeline(StandardScaler(), model), schema, Batch(load_iris().data.astype(np.float32)), None
+    )
 
 
 KINDS: dict[str, Callable[[Path], Made]] = {
@@ -175,7 +188,7 @@ def write_candidate(made: Made, folder: Path, *, changed: bool = False) -> Candi
     (folder / "model.skops").write_bytes(skops.io.dumps(made.estimator))
     save_heldout(folder / "heldout.npz", heldout, expected)
     (folder / "schema.json").write_text(made.schema.to_json())
-    (folder / "profile.json").write_text('{"rows": %d}\n' % cut)
+    (folder / "profile.json").write_text('{"features": {"rows": %d}, "predictions": {}}' % cut)
     (folder / "evaluation.json").write_text('{"metrics": {}}\n')
     record = Candidate(
         path=str(folder), name="test", parameters={}, metrics={"roc_auc": 0.9}, baseline={}, gates=[],
@@ -187,7 +200,9 @@ def write_candidate(made: Made, folder: Path, *, changed: bool = False) -> Candi
 
 def export_candidate(record: Candidate, folder: Path, *, all_formats: bool = False) -> Export:
     folder.mkdir(parents=True, exist_ok=True)
-    return export(read_trained(Path(record.path), record.trusted), folder, open_backend, all_formats=all_formats)
+    return export(
+        read_trained(Path(record.path), record.trusted), folder, open_backend, all_formats=all_formats
+    )
 
 
 def contents_of(record: Candidate, exported: Export, name: str = "test") -> Contents:

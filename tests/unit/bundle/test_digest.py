@@ -74,7 +74,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[str
 
 
 @pytest.mark.parametrize(
-    ("kind", "written_as"), [("linear", "onnx"), ("text", "onnx"), ("categorical", "treelite"), ("custom", "skops")]
+    ("kind", "written_as"),
+    [("linear", "onnx"), ("text", "onnx"), ("categorical", "treelite"), ("custom", "skops")],
 )
 def test_the_same_inputs_give_the_same_digest_in_any_process(
     printed: list[dict[str, list[str]]], kind: str, written_as: str
@@ -85,5 +86,7 @@ def test_the_same_inputs_give_the_same_digest_in_any_process(
 
 
 @pytest.mark.parametrize("kind", ["linear", "categorical", "custom"])
-def test_one_changed_training_value_gives_another_digest(printed: list[dict[str, list[str]]], kind: str) -> None:
+def test_one_changed_training_value_gives_another_digest(
+    printed: list[dict[str, list[str]]], kind: str
+) -> None:
     assert printed[0][kind][1] != printed[0][f"{kind}:changed"][1]

@@ -64,7 +64,9 @@ def test_all_formats_are_tried_when_asked(make: ModuleType, candidate_of: Candid
 def rounding_up(only: str) -> OpenModel:
     """Opens models by the real back ends, but moves *only*'s inputs to the next float32: an off-by-one in a comparison."""
 
-    def open_model(kind: str, file: Path, schema: Schema, trusted: Any = (), code: Path | None = None, /) -> Any:
+    def open_model(
+        kind: str, file: Path, schema: Schema, trusted: Any = (), code: Path | None = None, /
+    ) -> Any:
         predict = open_backend(kind, file, schema, trusted, code)
         if kind != only:
             return predict
@@ -126,11 +128,15 @@ def test_expectations_of_another_model_are_no_agreement(candidate_of: Candidates
         export(dataclasses.replace(trained, expected=trained.expected[::-1]), tmp_path, open_backend)
 
 
-def test_a_model_that_cannot_read_what_the_contract_allows_is_an_error(make: ModuleType, tmp_path: Path) -> None:
+def test_a_model_that_cannot_read_what_the_contract_allows_is_an_error(
+    make: ModuleType, tmp_path: Path
+) -> None:
     made = make.linear()
     fields = tuple(dataclasses.replace(field, missing="allow") for field in made.schema.fields)
     made = dataclasses.replace(
-        made, estimator=LogisticRegression(max_iter=5000), schema=dataclasses.replace(made.schema, fields=fields)
+        made,
+        estimator=LogisticRegression(max_iter=5000),
+        schema=dataclasses.replace(made.schema, fields=fields),
     )
     record = make.write_candidate(made, tmp_path / "candidate")
     with pytest.raises(ExportError, match="a row that the contract allows: Input X contains NaN"):

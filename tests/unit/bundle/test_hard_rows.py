@@ -50,7 +50,9 @@ def test_both_sides_of_a_split_threshold_are_tried() -> None:
     ],
 )  # fmt: skip
 def test_values_tried(field: Field, heldout: list[float], expected: list[Any]) -> None:
-    assert sorted(values_of(field, heldout), key=str) == sorted((None if one is None else float(one) for one in expected), key=str)
+    assert sorted(values_of(field, heldout), key=str) == sorted(
+        (None if one is None else float(one) for one in expected), key=str
+    )
 
 
 def test_values_that_the_contract_refuses_are_not_tried() -> None:

@@ -28,7 +28,7 @@ def manifest_of(source: Path) -> dict[str, Any]:
 
 def test_the_bundle_folder_holds_model_schema_reference_and_manifest(source_of: Sources) -> None:
     assert names_below(source_of("linear") / "bundle") == {
-        "manifest.json", "model.onnx", "schema.json", "reference/profile.json",
+        "manifest.json", "model.onnx", "schema.json", "reference/profile.json", "reference/predictions.json",
     }  # fmt: skip
 
 
@@ -37,7 +37,11 @@ def test_the_namespace_root_has_no_init(source_of: Sources) -> None:
 
 
 def test_only_serving_code_travels(source_of: Sources) -> None:
-    assert {path.name for path in (source_of("linear") / "fairlead").iterdir()} == {"serve", "schema", "errors.py"}
+    assert {path.name for path in (source_of("linear") / "fairlead").iterdir()} == {
+        "serve",
+        "schema",
+        "errors.py",
+    }
     assert not list(source_of("linear").rglob("__pycache__"))
 
 
@@ -78,7 +82,14 @@ def test_the_code_inside_is_enough_to_load_and_ask_the_model(source_of: Sources,
     )
     source = source_of(kind)
     site = sysconfig.get_path("purelib")
-    command = [sys.executable, "-S", "-B", "-c", f"import sys; sys.path.append({site!r})\n{script}", str(source)]
+    command = [
+        sys.executable,
+        "-S",
+        "-B",
+        "-c",
+        f"import sys; sys.path.append({site!r})\n{script}",
+        str(source),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "True 1\n", done.stderr
 
@@ -100,7 +111,9 @@ def test_an_onnx_bundle_needs_no_scikit_learn() -> None:
     assert "scikit-learn" not in requirements_of("onnx")
 
 
-def test_writing_twice_gives_the_same_files(make: Any, candidate_of: Callable[[str], Any], tmp_path: Path) -> None:
+def test_writing_twice_gives_the_same_files(
+    make: Any, candidate_of: Callable[[str], Any], tmp_path: Path
+) -> None:
     exported = make.export_candidate(candidate_of("linear"), tmp_path / "model")
     for name in ("one", "two"):
         write_source(make.contents_of(candidate_of("linear"), exported), tmp_path / name)
@@ -108,7 +121,9 @@ def test_writing_twice_gives_the_same_files(make: Any, candidate_of: Callable[[s
     assert manifest_of(tmp_path / "one") == manifest_of(tmp_path / "two")
 
 
-def test_byte_code_and_the_builders_options_do_not_count(make: Any, candidate_of: Callable[[str], Any], tmp_path: Path) -> None:
+def test_byte_code_and_the_builders_options_do_not_count(
+    make: Any, candidate_of: Callable[[str], Any], tmp_path: Path
+) -> None:
     exported = make.export_candidate(candidate_of("linear"), tmp_path / "model")
     write_source(make.contents_of(candidate_of("linear"), exported), tmp_path / "source")
     before = source_files(tmp_path / "source")

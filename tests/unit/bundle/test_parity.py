@@ -59,7 +59,9 @@ def test_a_threshold_that_is_itself_a_common_probability_is_found() -> None:
     comparison = compare(expected, expected.astype(np.float32).astype(np.float64), output)
     assert comparison.agrees
     assert result_of("onnx", comparison, comparison).outcome == "disagrees"
-    assert result_of("onnx", comparison, comparison).reason == "500 of 500 held-out rows are decided otherwise"
+    assert (
+        result_of("onnx", comparison, comparison).reason == "500 of 500 held-out rows are decided otherwise"
+    )
 
 
 @pytest.mark.parametrize(

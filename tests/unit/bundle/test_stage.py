@@ -33,7 +33,9 @@ class Surroundings:
 
     # -- BentoBuilder
 
-    def build(self, source: Path, to: Path, *, name: str, version: str, requirements: Mapping[str, str]) -> None:
+    def build(
+        self, source: Path, to: Path, *, name: str, version: str, requirements: Mapping[str, str]
+    ) -> None:
         self.events.append(f"build {name}:{version}")
         if self.fails:
             raise ExportError("no space for a Bento")
@@ -42,7 +44,9 @@ class Surroundings:
 
     # -- Registry
 
-    def register(self, bundle: Bundle, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> ModelVersion:
+    def register(
+        self, bundle: Bundle, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]
+    ) -> ModelVersion:
         self.events.append(f"register {bundle.digest[:16]} by {run_id}")
         return ModelVersion(bundle.name, 1, bundle.digest, bundle.uri, ("champion",), run_id, "now")
 
@@ -84,7 +88,9 @@ def test_the_bundle_is_complete_kept_and_registered(around: Surroundings, candid
     assert around.events == [f"build cancer:{bundle.digest[:16]}", f"register {bundle.digest[:16]} by run-1"]
 
 
-def test_a_bundle_that_is_in_the_store_is_not_built_again(around: Surroundings, candidate_of: Candidates) -> None:
+def test_a_bundle_that_is_in_the_store_is_not_built_again(
+    around: Surroundings, candidate_of: Candidates
+) -> None:
     first = around.run(candidate_of("linear"))
     again = around.run(candidate_of("linear"), out="again")
     assert again.digest == first.digest
@@ -92,7 +98,9 @@ def test_a_bundle_that_is_in_the_store_is_not_built_again(around: Surroundings, 
     assert verify(around.root / "again").digest == first.digest
 
 
-def test_a_failed_build_registers_nothing_and_leaves_nothing(around: Surroundings, candidate_of: Candidates) -> None:
+def test_a_failed_build_registers_nothing_and_leaves_nothing(
+    around: Surroundings, candidate_of: Candidates
+) -> None:
     around.fails = True
     with pytest.raises(ExportError, match="no space"):
         around.run(candidate_of("linear"))
@@ -109,7 +117,9 @@ def test_a_run_after_a_failed_one_succeeds(around: Surroundings, candidate_of: C
     assert verify(around.root / "out").digest == bundle.digest
 
 
-def test_a_damaged_bundle_in_the_store_is_not_registered(around: Surroundings, candidate_of: Candidates) -> None:
+def test_a_damaged_bundle_in_the_store_is_not_registered(
+    around: Surroundings, candidate_of: Candidates
+) -> None:
     bundle = around.run(candidate_of("linear"))
     kept = around.store.path("bundles", bundle.digest) / "bento" / "src" / "bundle" / "schema.json"
     kept.write_text("{}")
@@ -118,7 +128,9 @@ def test_a_damaged_bundle_in_the_store_is_not_registered(around: Surroundings, c
     assert [event.split()[0] for event in around.events] == ["build", "register"]
 
 
-def test_attestations_name_the_digest_and_are_not_in_it(around: Surroundings, candidate_of: Candidates) -> None:
+def test_attestations_name_the_digest_and_are_not_in_it(
+    around: Surroundings, candidate_of: Candidates
+) -> None:
     bundle = around.run(candidate_of("linear"))
     attestations = around.root / "out" / "attestations"
     provenance = json.loads((attestations / "provenance.json").read_text())
@@ -142,7 +154,13 @@ def test_another_run_id_gives_the_same_bundle(tmp_path: Path, candidate_of: Cand
 def test_the_page_shows_parity_files_and_how_to_serve(around: Surroundings, candidate_of: Candidates) -> None:
     bundle = around.run(candidate_of("categorical"))
     page = (around.root / "page.html").read_text()
-    for expected in (bundle.digest, "disagrees", "bundle/model.treelite", "fairlead serve", "bentoml containerize"):
+    for expected in (
+        bundle.digest,
+        "disagrees",
+        "bundle/model.treelite",
+        "fairlead serve",
+        "bentoml containerize",
+    ):
         assert expected in page
 
 
@@ -188,7 +206,9 @@ def change(path: Path, **changes: Any) -> None:
     path.write_text(json.dumps(record))
 
 
-def test_a_manifest_that_was_made_to_fit_does_not_fit_the_record(around: Surroundings, candidate_of: Candidates) -> None:
+def test_a_manifest_that_was_made_to_fit_does_not_fit_the_record(
+    around: Surroundings, candidate_of: Candidates
+) -> None:
     around.run(candidate_of("linear"))
     change(around.root / "out" / "bento" / "src" / "bundle" / "manifest.json", dataset="e" * 64)
     with pytest.raises(IntegrityError, match="its files give"):

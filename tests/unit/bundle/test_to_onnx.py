@@ -38,7 +38,9 @@ def ask(content: bytes, batch: Batch) -> Any:
 
 
 @pytest.mark.parametrize("kind", TASKS)
-def test_answers_have_the_shape_and_values_of_the_trained_model(make: ModuleType, tmp_path: Any, kind: str) -> None:
+def test_answers_have_the_shape_and_values_of_the_trained_model(
+    make: ModuleType, tmp_path: Any, kind: str
+) -> None:
     made = make.KINDS[kind](tmp_path)
     expected = answers_of(fitted(made), made.schema.output.task, made.rows.as_array())
     answers = ask(to_onnx(made.estimator, made.schema), made.rows)
@@ -101,7 +103,9 @@ def test_every_character_splits_words_as_in_scikit_learn() -> None:
     model[-1].coef_ = np.array([[3.0, 5.0, 7.0]])  # each of the three words alone can be told from the answer
     schema = Schema("s", (Field("t", "text"),), Output("classification", classes=("0", "1"), positive="1"))
     batch = Batch(np.empty((len(texts), 0), np.float32), (texts,))
-    difference = np.abs(ask(to_onnx(model, schema), batch) - answers_of(model, "classification", batch.as_array()))
+    difference = np.abs(
+        ask(to_onnx(model, schema), batch) - answers_of(model, "classification", batch.as_array())
+    )
     assert [hex(code) for code, row in zip(codes, difference.max(axis=1), strict=True) if row > 1e-5] == []
 
 
@@ -111,10 +115,14 @@ def test_every_character_splits_words_as_in_scikit_learn() -> None:
         pytest.param(TfidfVectorizer(), "lowercase", id="lower-casing"),
         pytest.param(TfidfVectorizer(lowercase=False, stop_words=["and"]), "stop_words", id="stop words"),
         pytest.param(CountVectorizer(lowercase=False, analyzer="char"), "default pattern", id="characters"),
-        pytest.param(TfidfVectorizer(lowercase=False, token_pattern=r"\w+"), "default pattern", id="own pattern"),
+        pytest.param(
+            TfidfVectorizer(lowercase=False, token_pattern=r"\w+"), "default pattern", id="own pattern"
+        ),
     ],
 )
-def test_text_options_that_convert_and_are_wrong_are_refused(make: ModuleType, vectoriser: Any, reason: str) -> None:
+def test_text_options_that_convert_and_are_wrong_are_refused(
+    make: ModuleType, vectoriser: Any, reason: str
+) -> None:
     made = make.text()
     model = make_pipeline(ColumnTransformer([("body", vectoriser, 0)]), LogisticRegression())
     model.fit(made.rows.as_array(), made.target)

@@ -20,7 +20,9 @@ from fairlead.serve.backends import open_backend
 ROWS = np.random.default_rng(0).normal(size=(120, 3)).astype(np.float32)
 TARGET = np.where(ROWS[:, 0] + ROWS[:, 1] > 0, "yes", "no")
 SCHEMA = Schema(
-    "s", tuple(Field(name, "number") for name in "abc"), Output("classification", classes=("no", "yes"), positive="yes")
+    "s",
+    tuple(Field(name, "number") for name in "abc"),
+    Output("classification", classes=("no", "yes"), positive="yes"),
 )
 TREES = RandomForestClassifier(5, random_state=0)
 
@@ -34,7 +36,8 @@ TREES = RandomForestClassifier(5, random_state=0)
         pytest.param(make_pipeline("passthrough", TREES), id="behind passthrough"),
         pytest.param(make_pipeline(FunctionTransformer(), TREES), id="behind the identity"),
         pytest.param(
-            make_pipeline(ColumnTransformer([("all", "passthrough", [0, 1, 2])]), TREES), id="behind all columns in order"
+            make_pipeline(ColumnTransformer([("all", "passthrough", [0, 1, 2])]), TREES),
+            id="behind all columns in order",
         ),
     ],
 )

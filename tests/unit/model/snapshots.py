@@ -48,7 +48,8 @@ def by_position(rows: int) -> list[str]:
 
 
 def _profile(schema: Schema, frame: pd.DataFrame) -> Profile:
-    return Profile.of({f.name: (f.kind, frame[f.name].to_numpy()) for f in schema.fields})
+    plain = {f.name: frame[f.name].astype(object).where(frame[f.name].notna(), None) for f in schema.fields}
+    return Profile.of({f.name: (f.kind, plain[f.name].to_numpy()) for f in schema.fields})
 
 
 def project_of(task: str, candidates: Sequence[Any], **changes: Any) -> Project:

@@ -26,21 +26,16 @@ def test_a_space_is_read_as_written(raw, expected):
 
 
 @pytest.mark.parametrize(
-    ("raw", "rule"),
+    "raw",
     [
-        pytest.param([], "choices is empty", id="no choice"),
-        pytest.param({"low": 1}, "must be numbers", id="high is missing"),
-        pytest.param({"low": 2, "high": 1}, "low is above high", id="reversed"),
-        pytest.param({"low": 0, "high": 1, "log": True}, "low must be above 0", id="logarithm of zero"),
-        pytest.param({"low": 1, "high": 2, "max": 3}, "there is no such key: max", id="unknown key"),
-        pytest.param({"low": 1, "high": 2, "step": 0}, "step must be above 0", id="no step"),
-        pytest.param({"low": True, "high": 2}, "must be numbers", id="a boolean is no number"),
+        pytest.param({"low": 1, "high": 2, "step": 0}, id="step of zero"),
+        pytest.param({"low": 1, "high": 2, "step": "a"}, id="step of text"),
+        pytest.param({"low": 1, "high": 2, "step": 1, "log": True}, id="step and logarithm"),
     ],
 )
-def test_a_space_that_does_not_fit_is_refused_by_name(raw, rule):
-    with pytest.raises(ProjectError, match=rule) as caught:
+def test_a_step_that_does_not_fit_is_refused_by_name(raw):
+    with pytest.raises(ProjectError, match=r"logistic\.C: step = .* must be a number above 0"):
         dimension("logistic.C", raw)
-    assert "logistic.C" in str(caught.value)
 
 
 ranges = st.builds(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fairlead.report import little_histogram, number
 from fairlead.report.charts import shorten
 from fairlead.report.numbers import percent
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @pytest.mark.parametrize(
@@ -40,13 +41,17 @@ def test_a_written_number_is_within_half_a_percent(value: float) -> None:
     assert float(number(value).replace(",", "")) == pytest.approx(value, rel=0.005)
 
 
-@pytest.mark.parametrize(("share", "text"), [(0.0834, "8.34 %"), (1.0, "100 %"), (0.0, "0 %"), (None, "\u2013")])
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0834, "8.34 %"), (1.0, "100 %"), (0.0, "0 %"), (None, "\u2013")]
+)
 def test_percent(share: float | None, text: str) -> None:
     assert percent(share) == text
 
 
 @pytest.mark.parametrize(
-    ("counts", "bars"), [([], 0), ([0, 0], 0), ([1, 0, 2], 2), ([1] * 500, 500)], ids=["none", "zeros", "gap", "many"]
+    ("counts", "bars"),
+    [([], 0), ([0, 0], 0), ([1, 0, 2], 2), ([1] * 500, 500)],
+    ids=["none", "zeros", "gap", "many"],
 )
 def test_little_histogram_has_a_bar_for_every_count_above_zero(counts: list[int], bars: int) -> None:
     assert little_histogram(counts).count("<rect") == bars

@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+
 from fairlead.report import Badge, Code, Facts, Figure, Histogram, Measured, Note, Section, Table, Text, page
 from fairlead.report.charts import canvas, to_png, to_svg
 
@@ -16,7 +17,11 @@ EVERYTHING = [
         "One of each.",
         [
             Facts({"rows": 12345, "area": Measured(0.91, 0.9, 0.92)}),
-            Table(("name", "count", "outcome"), [("a", 1, Badge("passed", "good")), (Code("b"), None, "")], "A table"),
+            Table(
+                ("name", "count", "outcome"),
+                [("a", 1, Badge("passed", "good")), (Code("b"), None, "")],
+                "A table",
+            ),
             Table(("shape",), [(Histogram([1, 2], "from 0 to 2"),)]),
             Figure(SVG, "A square.", "one square"),
             Note("Look here.", "warn", "Careful"),
@@ -144,7 +149,7 @@ def test_svg_is_the_same_every_time() -> None:
 
 def test_svg_has_no_date_and_no_foreign_address_but_namespaces() -> None:
     assert "dc:date" not in drawn()
-    addresses = {found for found in re.findall(r'="(https?://[^"]+)"', drawn())}
+    addresses = set(re.findall(r'="(https?://[^"]+)"', drawn()))
     assert all("w3.org" in found or "purl.org" in found or "creativecommons" in found for found in addresses)
 
 

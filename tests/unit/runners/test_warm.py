@@ -49,7 +49,7 @@ def modules_loaded(names: list[str]) -> list[str]:
 
 
 def threads_of_parent() -> int:
-    return len(os.listdir(f"/proc/{os.getppid()}/task"))
+    return len(list(Path(f"/proc/{os.getppid()}/task").iterdir()))
 
 
 @pytest.fixture(scope="module")

@@ -57,10 +57,11 @@ MIXED = Schema(
 FRAME = pd.DataFrame({
     "amount": [1.5, np.nan, 3.25],
     "note": pd.array(["Hé", None, "ﬁ"], dtype="string"),
-    "at": pd.to_datetime(["2024-05-01 10:00", None, "2024-12-31 23:00"]).astype("datetime64[us]"),
+    "at": np.array(["2024-05-01T10:00", "NaT", "2024-12-31T23:00"], dtype="datetime64[us]"),
     "kind": pd.array(["b", None, "z"], dtype="string"),
     "paid": pd.array([True, None, False], dtype="boolean"),
 })  # fmt: skip
+COLUMNS: dict[str, Any] = {str(name): FRAME[name] for name in FRAME}
 EXPECTED = [[1.5, 10, 1, 1, 1], [NAN, NAN, NAN, NAN, NAN], [3.25, 23, 31, -1, 0]]
 
 
@@ -73,13 +74,13 @@ def test_the_positions_of_categories_are_known() -> None:
 
 
 def test_pandas_columns_with_missing_values_are_encoded() -> None:
-    batch = encode(MIXED, {name: FRAME[name] for name in FRAME})
+    batch = encode(MIXED, COLUMNS)
     np.testing.assert_array_equal(batch.numbers, np.array(EXPECTED, dtype=np.float32))
 
 
 def test_pandas_columns_and_plain_lists_are_encoded_alike() -> None:
-    plain = {name: [None if pd.isna(value) else value for value in FRAME[name]] for name in FRAME}
-    frame, lists = encode(MIXED, {name: FRAME[name] for name in FRAME}), encode(MIXED, plain)
+    plain = {name: [None if pd.isna(value) else value for value in COLUMNS[name]] for name in COLUMNS}
+    frame, lists = encode(MIXED, COLUMNS), encode(MIXED, plain)
     assert frame.numbers.tobytes() == lists.numbers.tobytes()
     assert [text.tolist() for text in frame.texts] == [text.tolist() for text in lists.texts]
 
@@ -92,12 +93,12 @@ def test_numpy_datetimes_are_encoded() -> None:
 
 
 def test_text_is_made_uniform() -> None:
-    [texts] = encode(MIXED, {name: FRAME[name] for name in FRAME}).texts
+    [texts] = encode(MIXED, COLUMNS).texts
     assert texts.tolist() == ["hé", "", "fi"]
 
 
 def test_the_matrix_is_float32_in_row_order() -> None:
-    numbers = encode(MIXED, {name: FRAME[name] for name in FRAME}).numbers
+    numbers = encode(MIXED, COLUMNS).numbers
     assert numbers.dtype == np.float32
     assert numbers.flags.c_contiguous
 
@@ -109,7 +110,7 @@ def test_a_schema_of_texts_only_has_an_empty_matrix() -> None:
 
 
 def test_scikit_learn_sees_numbers_then_texts() -> None:
-    array = encode(MIXED, {name: FRAME[name] for name in FRAME}).as_array()
+    array = encode(MIXED, COLUMNS).as_array()
     assert array.dtype == object
     assert array.shape == (3, 6)
     assert array[:, 5].tolist() == ["hé", "", "fi"]
@@ -121,6 +122,6 @@ def test_scikit_learn_sees_the_matrix_itself_where_there_are_no_texts() -> None:
 
 
 def test_rows_can_be_taken_from_a_batch() -> None:
-    batch = encode(MIXED, {name: FRAME[name] for name in FRAME}).take(np.array([2, 0]))
+    batch = encode(MIXED, COLUMNS).take(np.array([2, 0]))
     assert batch.numbers[:, 0].tolist() == [3.25, 1.5]
     assert batch.texts[0].tolist() == ["fi", "hé"]

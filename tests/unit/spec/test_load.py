@@ -1,5 +1,7 @@
 """A project file that is wrong says where, what stands there, which rule it breaks and what would be right."""
 
+# ruff: noqa: E501, ISC004 - tables of messages that are compared whole
+
 from __future__ import annotations
 
 import types
@@ -243,7 +245,7 @@ def test_any_text_gives_a_project_error_and_nothing_else(text: str) -> None:
 
 
 def test_a_missing_project_file_says_how_to_start(tmp_path: Path) -> None:
-    with pytest.raises(ProjectError, match="no project file at .*fairlead.yaml") as caught:
+    with pytest.raises(ProjectError, match=r"no project file at .*fairlead\.yaml") as caught:
         load_project(tmp_path / "fairlead.yaml")
     assert caught.value.hint == "Start with `fairlead init`."
 
@@ -257,7 +259,7 @@ def test_a_missing_contract_says_how_to_get_one(tmp_path: Path) -> None:
 def test_a_file_that_is_not_utf8_says_so(tmp_path: Path) -> None:
     path = tmp_path / "fairlead.yaml"
     path.write_bytes(b"name: \xff")
-    with pytest.raises(ProjectError, match="cannot read the project file .*utf-8"):
+    with pytest.raises(ProjectError, match=r"cannot read the project file .*utf-8"):
         load_project(path)
 
 

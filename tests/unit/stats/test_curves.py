@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fairlead.stats import curves, metrics
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
+
+from fairlead.stats import curves, metrics
 
 
 def rows(seed: int, size: int, *, ties: bool = False):
@@ -21,8 +22,9 @@ def rows(seed: int, size: int, *, ties: bool = False):
 @given(st.integers(0, 1000), st.booleans())
 def test_roc_is_that_of_scikit_learn(seed: int, ties: bool) -> None:
     positive, score = rows(seed, 60, ties=ties)
-    false_alarms, found, _ = sk.roc_curve(positive, score, drop_intermediate=False)
+    false_alarms, found, at = sk.roc_curve(positive, score, drop_intermediate=False)
     curve = curves.roc(positive, score)
+    assert curve.at[1:] == pytest.approx(tuple(at[1:]))
     assert curve.x == pytest.approx(tuple(false_alarms))
     assert curve.y == pytest.approx(tuple(found))
 

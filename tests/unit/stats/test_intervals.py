@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from fairlead.stats import intervals
 from fairlead.stats.intervals import Interval, bootstrap, paired_differences, resample_weights, wilson
 from fairlead.stats.metrics import mae, roc_auc
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 
 def mean_of(values):
@@ -98,7 +99,9 @@ def test_a_figure_that_is_often_undefined_has_no_interval() -> None:
     assert bootstrap({"auc": lambda w: roc_auc(positive, score, w)}, 20) == {}
 
 
-@pytest.mark.parametrize("groups", [None, np.zeros(1), np.zeros(5)], ids=["one row", "one row grouped", "one group"])
+@pytest.mark.parametrize(
+    "groups", [None, np.zeros(1), np.zeros(5)], ids=["one row", "one row grouped", "one group"]
+)
 def test_with_one_thing_to_draw_there_is_no_interval(groups) -> None:
     size = 5 if groups is not None and len(groups) == 5 else 1
     assert bootstrap({"mean": mean_of(np.ones(size))}, size, groups=groups) == {}
@@ -106,7 +109,13 @@ def test_with_one_thing_to_draw_there_is_no_interval(groups) -> None:
 
 @pytest.mark.parametrize(
     ("hits", "rows", "low", "high"),
-    [(0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (5, 10, 0.2366, 0.7634), (8, 1000, 0.0041, 0.0157), (0, 0, 0, 1)],
+    [
+        (0, 10, 0.0, 0.2775),
+        (10, 10, 0.7225, 1.0),
+        (5, 10, 0.2366, 0.7634),
+        (8, 1000, 0.0041, 0.0157),
+        (0, 0, 0, 1),
+    ],
 )
 def test_wilson_against_published_values(hits: int, rows: int, low: float, high: float) -> None:
     found = wilson(hits, rows)

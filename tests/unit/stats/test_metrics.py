@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fairlead.schema.fields import Output
-from fairlead.spec.metrics import metrics_of
-from fairlead.stats import metrics
-from fairlead.stats.value import CellValue, UnitValue
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn import metrics as sk
+
+from fairlead.schema.fields import Output
+from fairlead.spec.metrics import metrics_of
+from fairlead.stats import metrics
+from fairlead.stats.value import CellValue, UnitValue
 
 TWO = Output("classification", classes=("no", "yes"), positive="yes", threshold=0.4)
 
@@ -22,7 +23,9 @@ def ranked(draw: st.DrawFn) -> tuple[NDArray[np.bool_], NDArray[np.float64], NDA
     size = draw(st.integers(2, 40))
     positive = np.array(draw(st.lists(st.booleans(), min_size=size, max_size=size)))
     positive[:2] = True, False
-    score = np.array(draw(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=size, max_size=size)))
+    score = np.array(
+        draw(st.lists(st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.9, 1.0]), min_size=size, max_size=size))
+    )
     weights = np.array(draw(st.lists(st.integers(0, 3), min_size=size, max_size=size)), dtype=np.float64)
     weights[:2] = 1
     return positive, score, weights
@@ -39,7 +42,9 @@ def test_roc_auc_is_that_of_scikit_learn(rows) -> None:
 @given(ranked())
 def test_average_precision_is_that_of_scikit_learn(rows) -> None:
     positive, score, weights = rows
-    assert metrics.average_precision(positive, score) == pytest.approx(sk.average_precision_score(positive, score))
+    assert metrics.average_precision(positive, score) == pytest.approx(
+        sk.average_precision_score(positive, score)
+    )
     expected = sk.average_precision_score(positive, score, sample_weight=weights)
     assert metrics.average_precision(positive, score, weights) == pytest.approx(expected)
 
@@ -66,8 +71,12 @@ def test_called_metrics_are_those_of_scikit_learn(rows) -> None:
         sk.accuracy_score(positive, called, sample_weight=weights)
     )
     for ours, theirs in [(metrics.precision, sk.precision_score), (metrics.recall, sk.recall_score)]:
-        assert ours(positive, called, weights) == pytest.approx(theirs(positive, called, **options), nan_ok=True)
-    assert metrics.f1(positive, called, weights) == pytest.approx(sk.f1_score(positive, called, **options), nan_ok=True)
+        assert ours(positive, called, weights) == pytest.approx(
+            theirs(positive, called, **options), nan_ok=True
+        )
+    assert metrics.f1(positive, called, weights) == pytest.approx(
+        sk.f1_score(positive, called, **options), nan_ok=True
+    )
     assert metrics.false_positive_rate(positive, called, weights) == pytest.approx(
         1 - sk.recall_score(~positive, ~called, **options)
     )
@@ -82,7 +91,9 @@ def test_metrics_of_many_classes_are_those_of_scikit_learn(seed: int, classes: i
     codes, answers = generator.integers(classes, size=30), generator.dirichlet(np.ones(classes), size=30)
     called = answers.argmax(axis=1)
     assert metrics.macro_f1(codes, called) == pytest.approx(sk.f1_score(codes, called, average="macro"))
-    assert metrics.log_loss(codes, answers) == pytest.approx(sk.log_loss(codes, answers, labels=range(classes)))
+    assert metrics.log_loss(codes, answers) == pytest.approx(
+        sk.log_loss(codes, answers, labels=range(classes))
+    )
 
 
 def test_log_loss_of_a_certain_and_wrong_answer_is_finite() -> None:
@@ -201,7 +212,11 @@ def test_score_without_rows_is_empty() -> None:
 
 
 def test_score_of_regression_has_r2_and_no_forecast_metric() -> None:
-    assert set(metrics.score(Output("regression"), np.array([1.0, 2.0]), np.ones((2, 1)))) == {"mae", "rmse", "r2"}
+    assert set(metrics.score(Output("regression"), np.array([1.0, 2.0]), np.ones((2, 1)))) == {
+        "mae",
+        "rmse",
+        "r2",
+    }
 
 
 def test_a_probability_at_the_threshold_is_called_positive() -> None:

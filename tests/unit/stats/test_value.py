@@ -6,6 +6,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fairlead.errors import ProjectError
 from fairlead.schema.fields import Output
 from fairlead.spec.project import OutcomeValue
@@ -18,8 +21,6 @@ from fairlead.stats.value import (
     value_for,
     value_per_1000,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 TWO = Output("classification", classes=("no", "yes"), positive="yes", threshold=0.5)
 THREE = Output("classification", classes=("a", "b", "c"))
@@ -76,13 +77,21 @@ def test_best_threshold(positive: list[bool], probability: list[float], expected
 
 def test_among_equal_thresholds_the_one_nearest_one_half_wins() -> None:
     nothing = CellValue(0, 0, 0, 0)
-    assert best_threshold(nothing, np.array([True, False, True]), np.array([0.2, 0.42, 0.7])) == pytest.approx(0.56)
+    assert best_threshold(
+        nothing, np.array([True, False, True]), np.array([0.2, 0.42, 0.7])
+    ) == pytest.approx(0.56)
 
 
 @pytest.mark.parametrize(
     ("value", "output", "actual", "answers", "expected"),
     [
-        (CellValue(10, -1, 0, 0), TWO, ["yes", "no", "yes", "no"], [[0.1, 0.9], [0.4, 0.6], [0.8, 0.2], [1, 0]], 2250),
+        (
+            CellValue(10, -1, 0, 0),
+            TWO,
+            ["yes", "no", "yes", "no"],
+            [[0.1, 0.9], [0.4, 0.6], [0.8, 0.2], [1, 0]],
+            2250,
+        ),
         (AnswerValue(1, -0.5), THREE, ["a", "b"], [[0.8, 0.1, 0.1], [0.5, 0.3, 0.2]], 250),
         (UnitValue(-1, -4), Output("regression"), [10.0, 10.0], [[13.0], [8.0]], -5500),
         (UnitValue(-1, -4), Output("forecast"), [10.0], [[10.0]], 0),
@@ -96,8 +105,8 @@ def test_value_per_1000(value, output: Output, actual: list, answers: list, expe
 @pytest.mark.parametrize(
     ("output", "spec", "expected"),
     [
-        (TWO, OutcomeValue(currency="EUR", true_positive=85, false_positive=-4, false_negative=-110, true_negative=0),
-         CellValue(85, -4, -110, 0, "EUR")),
+        (TWO, OutcomeValue(currency="EUR", true_positive=8, false_positive=-4, false_negative=-9,
+                           true_negative=0), CellValue(8, -4, -9, 0, "EUR")),
         (THREE, OutcomeValue(currency="EUR", correct=1, wrong=-2), AnswerValue(1, -2, "EUR")),
         (Output("forecast"), OutcomeValue(currency="GBP", over=-1, under=-3), UnitValue(-1, -3, "GBP")),
         (TWO, None, None),

@@ -36,7 +36,8 @@ def _readable_parts(message: Message, encoding: str) -> list[str]:
     plain, html = [], []
     for part in message.walk():
         kind = part.get_content_type()
-        if part.is_multipart() or not kind.startswith("text/"):
+        # A multipart mail without its boundary has no parts: what there is of it is text.
+        if part.is_multipart() or not kind.startswith(("text/", "multipart/")):
             continue
         text = _decoded(part, encoding)
         if kind == "text/html":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +43,7 @@ class ImageFolder:
         for start in range(0, len(files), _CHUNK):
             yield self._batch(files[start : start + _CHUNK])
 
-    def _batch(self, files: list[File]) -> pa.RecordBatch:
+    def _batch(self, files: Sequence[File]) -> pa.RecordBatch:
         read = [self._read(file) for file in files]
         pixels = np.stack([grey for _, grey in read])
         columns = {

@@ -1,4 +1,4 @@
-"""Model files to functions, one module a format. Each imports its own library when it is opened, and no other."""
+"""Model files to functions, one module a format. Each imports its own library, when it is opened."""
 
 from __future__ import annotations
 

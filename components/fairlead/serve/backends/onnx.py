@@ -17,7 +17,7 @@ OUTPUT = "answers"
 
 
 def open_model(file: Path, schema: Schema, _trusted: Sequence[str], _code: Path | None) -> Predict:
-    """A graph with inputs ``numbers`` (float, [None, p]) and ``text_i`` (string, [None, 1]), output ``answers``."""
+    """A graph from ``numbers`` (float, [None, p]) and ``text_i`` (string, [None, 1]) to ``answers``."""
     import onnxruntime  # noqa: PLC0415
 
     session = onnxruntime.InferenceSession(file, _options(onnxruntime), providers=["CPUExecutionProvider"])
@@ -46,8 +46,7 @@ def _input_names(schema: Schema) -> list[str]:
 
 def _options(onnxruntime: Any) -> Any:
     options = onnxruntime.SessionOptions()
-    # A row takes microseconds: handing it to other threads, or letting them spin, costs more than it gives. A pod
-    # grows by processes.
+    # A row takes microseconds: handing it to other threads, or letting them spin, costs more than it gives.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3  # errors
     return options

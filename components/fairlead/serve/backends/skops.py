@@ -1,4 +1,4 @@
-"""The trained scikit-learn pipeline itself, for what no faster format reproduces. No pickle; every type is named."""
+"""The trained scikit-learn pipeline itself, for what no faster format reproduces. Never pickle."""
 
 from __future__ import annotations
 
