@@ -3,8 +3,9 @@
     python benchmarks/parity.py
 
 Each built-in candidate is trained on data that is on every machine: scikit-learn's breast cancer, iris and diabetes sets
-(numbers; one column of each cut into named categories, as ``… + categories``), the documentation strings of Python's standard library (text:
-does this function belong to networking or not?) and a seeded daily series. A kind that no format can reproduce fails the run.
+(numbers; with the first column cut into named categories where the name says so), the documentation strings of Python's
+standard library (text: is this about networking or not?) and a seeded daily series. A kind that no format can reproduce
+fails the run.
 """
 
 from __future__ import annotations

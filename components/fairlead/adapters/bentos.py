@@ -8,19 +8,19 @@ that nobody's own store is touched, and it reports to nobody.
 
 from __future__ import annotations
 
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairlead.errors import DataError, ExportError, NotFound
+from fairlead.errors import ExportError, FairleadError, IntegrityError, NotFound
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,57 +33,28 @@ _MINUTES = 5
 """A process started here takes seconds; one that takes longer than this waits for something that will not come."""
 
 _BUILD = """
-import json, sys
-import bentoml
+import sys
+from bentoml import bentos
 
-options = json.loads(sys.argv[1])
-built = bentoml.build(
-    "service:svc",
-    name=options["name"],
-    version=options["version"],
-    build_ctx=options["source"],
-    include=["*"],
-    python={"packages": options["packages"], "lock_packages": False},
-    docker={"distro": "debian", "python_version": options["python"]},
-)
-print(json.dumps({"path": str(built.path)}))
+name, version, source = sys.argv[1:]
+bentos.build_bentofile(source + "/bentofile.yaml", name=name, version=version, build_ctx=source)
 """
 
 
 class BentomlBuilder:
     """Fulfils :class:`fairlead.records.BentoBuilder`."""
 
-    def build(
-        self, source: Path, to: Path, *, name: str, version: str, requirements: Mapping[str, str]
-    ) -> None:
-        """Build ``name:version`` from *source* into *to*, which must not exist.
+    def build(self, name: str, version: str, source: Path, out: Path) -> None:
+        """Build ``name:version`` from *source*, by its ``bentofile.yaml``, into *out*, which must not exist.
 
         Raises:
             ExportError: BentoML refused; its last words are in the message.
         """
         with tempfile.TemporaryDirectory(prefix="fairlead-bentoml-") as home:
-            options = {
-                "name": name,
-                "version": version,
-                "source": str(source),
-                "packages": packages_of(requirements),
-                "python": requirements["python"],
-            }
-            command = [sys.executable, "-c", _BUILD, json.dumps(options)]
+            command = [sys.executable, "-c", _BUILD, name, version, str(source)]
             _run(command, _build_environment(Path(home), source), f"build {name}")
-            to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(Path(home, "bentos", name, version), to)
-
-
-def packages_of(requirements: Mapping[str, str]) -> list[str]:
-    """Pins for pip, sorted. BentoML adds itself, in the version that builds.
-
-    >>> packages_of({"python": "3.11", "orjson": "3.11.4", "numpy": "2.4.6", "bentoml": "1.4.39"})
-    ['numpy==2.4.6', 'orjson==3.11.4']
-    """
-    return [
-        f"{name}=={requirements[name]}" for name in sorted(requirements) if name not in ("python", "bentoml")
-    ]
+            out.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(Path(home, "bentos", name, version), out)
 
 
 def _build_environment(home: Path, source: Path) -> dict[str, str]:
@@ -126,18 +97,30 @@ def _path_with_uv(home: Path) -> str:
     return os.pathsep.join([path, str(folder)])
 
 
-def _run(command: list[str], environment: dict[str, str], what: str) -> None:
+def _run(
+    command: list[str], environment: Mapping[str, str], what: str, failure: type[FairleadError] = ExportError
+) -> None:
+    """Run *command*; if it does not succeed, raise *failure* with the error it ended with."""
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=60 * _MINUTES, check=False
+        subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=60 * _MINUTES, check=True
         )
     except subprocess.TimeoutExpired as cause:
-        raise ExportError(f"could not {what} within {_MINUTES} minutes") from cause
-    if done.returncode != 0:
-        last = [line for line in done.stderr.strip().splitlines() if line.strip()][-6:]
-        raise ExportError(
-            f"could not {what}: {last[-1] if last else 'no reason given'}", hint="\n".join(last[:-1])
-        )
+        raise failure(f"could not {what} within {_MINUTES} minutes") from cause
+    except subprocess.CalledProcessError as cause:
+        cause.add_note(cause.stderr)  # the whole story, for --debug
+        raise failure(f"could not {what}: {last_error(cause.stderr)}") from cause
+
+
+def last_error(output: str) -> str:
+    r"""What a Python process said last: the error under its traceback, all lines of it.
+
+    >>> last_error("Traceback:\n  File x\nKeyError: 1\n\nTraceback:\n  File y\nbentoml.Wrong: no service\nTry another.")
+    'bentoml.Wrong: no service Try another.'
+    """
+    lines = [line for line in output.splitlines() if line.strip()]
+    starts = [position for position, line in enumerate(lines) if re.match(r"[\w.]+: ", line)]
+    return " ".join(lines[starts[-1] if starts else -1 :]) or "no reason given"
 
 
 # -------------------------------------------------------------------------------------------------- serving
@@ -179,54 +162,51 @@ class OpenedBundle:
         self, version: ModelVersion, schema: Schema, predict: Callable[[Batch], NDArray[np.float64]]
     ) -> None:
         """Answer as the bundle of *version* does, by *predict*."""
-        self.version = version.version
-        self.digest = version.digest
+        self.version = version
         self.output: Output = schema.output
         self._schema = schema
         self._predict = predict
 
-    def answers(self, columns: Mapping[str, Any]) -> NDArray[np.float64]:
+    def answers(self, columns: Mapping[str, Sequence[Any]]) -> NDArray[np.float64]:
         """Answers to request rows given as columns (name to values), shape as in ``fairlead.schema.answers``.
 
         Raises:
-            DataError: A column that the model reads is not there.
+            IntegrityError: A column that the model reads is not there, or the model cannot be run.
         """
         from fairlead.schema.encode import encode
 
         try:
             batch = encode(self._schema, columns)
         except KeyError as cause:
-            raise DataError(
-                f"the model reads a column {cause.args[0]!r}, which these rows do not have"
+            raise IntegrityError(
+                f"{self.version.name} version {self.version.version} reads a column {cause.args[0]!r}, "
+                "which these rows do not have"
             ) from cause
         return self._predict(batch)
 
 
 def open_bundle(version: ModelVersion, store: Store) -> OpenedBundle:
-    """Fetch a registered version's bundle from the store, verify it and open its model.
+    """Fetch a registered version's bundle from the store and open its model; its files are checked by digest.
 
     Raises:
         NotFound: The store does not have it.
         IntegrityError: It is not what its digest says.
     """
-    from fairlead.bundle.verify import verify
-    from fairlead.serve.loading import load, read_schema
+    from fairlead.serve.loading import load, read_manifest, read_schema
 
     if not store.has("bundles", version.digest):
         raise NotFound(
             f"the bundle {version.digest[:16]} of {version.name} version {version.version} is not in the store",
-            hint="It is at " + version.uri
-            if version.uri
-            else "Register the model again by running the project.",
+            hint=f"It was kept at {version.uri}.",
         )
     scratch = tempfile.mkdtemp(prefix="fairlead-champion-")
-    folder = Path(scratch) / "bundle"
-    store.get("bundles", version.digest, folder)
-    verify(folder)
-    source = folder / "bento" / "src"
-    has_code = (source / "bundle" / "code").is_dir()
-    predict = partial(_ask_in_own_process, source) if has_code else load(source / "bundle").answers
-    opened = OpenedBundle(version, read_schema(source / "bundle"), predict)
+    store.get("bundles", version.digest, Path(scratch) / "bundle")
+    source = Path(scratch) / "bundle" / "bento" / "src"
+    folder = source / "bundle"
+    if read_manifest(folder).digest != version.digest:
+        raise IntegrityError(f"the store keeps another bundle under {version.digest[:16]}")
+    predict = partial(_ask_in_own_process, source) if (folder / "code").is_dir() else load(folder).answers
+    opened = OpenedBundle(version, read_schema(folder), predict)
     weakref.finalize(opened, shutil.rmtree, scratch, ignore_errors=True)
     return opened
 
@@ -260,7 +240,7 @@ def _ask_in_own_process(source: Path, batch: Batch) -> NDArray[np.float64]:
             save_heldout(rows, few, np.empty((len(few), 0)))
             # -P: the working directory, perhaps the project's own, is not searched for modules.
             command = [sys.executable, "-P", "-c", _ASK, str(source), str(rows), str(answers)]
-            _run(command, {**os.environ, "PYTHONPATH": str(source)}, "ask the champion")
+            _run(command, {**os.environ, "PYTHONPATH": str(source)}, "ask the champion", IntegrityError)
             parts.append(np.load(answers, allow_pickle=False))
     found: NDArray[np.float64] = np.concatenate(parts)
     return found

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fairlead.bundle.formats import FORMATS, MODEL_FILE, Format, NotSupportedError, OpenModel
+from fairlead.bundle.formats import FORMATS, MODEL_FILE, Format, NotSupportedError
 from fairlead.bundle.hard_rows import hard_rows
 from fairlead.bundle.parity import compare, result_of
 from fairlead.bundle.thresholds import split_thresholds
@@ -20,7 +20,7 @@ from fairlead.bundle.to_skops import load_trained, to_skops, trusted_types
 from fairlead.bundle.to_treelite import first_line, to_treelite
 from fairlead.errors import ExportError
 from fairlead.heldout import load_heldout
-from fairlead.records import ParityResult
+from fairlead.records import OpenModel, ParityResult
 from fairlead.schema import Batch, Schema
 from fairlead.schema.answers import answers_of
 
@@ -134,7 +134,7 @@ class _Attempt:
             heldout, hard = predict(self.trained.heldout), predict(self.hard)
         except NotSupportedError as refusal:
             return ParityResult(name, "not supported", None, 0, str(refusal))
-        except Exception as failure:  # noqa: BLE001 - a format that cannot answer is one more way to disagree
+        except Exception as failure:
             return ParityResult(
                 name, "disagrees", None, 0, f"{type(failure).__name__}: {first_line(failure)}"
             )

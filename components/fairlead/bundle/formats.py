@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-
-from fairlead.schema import Batch, Schema
 
 Format = Literal["onnx", "treelite", "skops"]
 
@@ -18,25 +13,6 @@ FORMATS: tuple[Format, ...] = ("onnx", "treelite", "skops")
 
 MODEL_FILE: dict[Format, str] = {"onnx": "model.onnx", "treelite": "model.treelite", "skops": "model.skops"}
 """Each format is one file."""
-
-Predict = Callable[[Batch], NDArray[np.float64]]
-"""Encoded rows to answers, shape (rows, classes), (rows, 1) or (rows, clusters)."""
-
-
-class OpenModel(Protocol):
-    """How an exported model is opened: by the code that serves it, so that what is compared is what will answer."""
-
-    def __call__(
-        self,
-        format: str,  # noqa: A002 - the manifest's word
-        file: Path,
-        schema: Schema,
-        trusted: Sequence[str] = (),
-        code: Path | None = None,
-        /,
-    ) -> Predict:
-        """Open a model file; *trusted* and *code* are for skops: types it may hold, and the project's own package."""
-        ...
 
 
 class NotSupportedError(Exception):

@@ -8,6 +8,7 @@ request could carry are used.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,8 +61,8 @@ def _probes(
     missing = [np.nan] if (field is not None and field.missing == "allow") or len(present) < len(seen) else []
     if column in schema.categorical:
         return np.array([*_codes(schema, field), *missing], np.float32)
-    quantiles = np.quantile(present, _QUANTILES, method="nearest") if len(present) else []
-    splits = around(thresholds[column]) if column in thresholds else []
+    quantiles: Any = np.quantile(present, _QUANTILES, method="nearest") if len(present) else []
+    splits: Any = around(thresholds[column]) if column in thresholds else []
     inside = _allowed(np.concatenate([quantiles, splits]).astype(np.float32), field)
     return np.concatenate([np.unique(inside), np.array(missing, np.float32)])
 
@@ -103,14 +104,15 @@ def _spread(values: NDArray[np.float32], most: int) -> NDArray[np.float32]:
     """
     if len(values) <= most:
         return values
-    return values[np.linspace(0, len(values) - 1, most).round().astype(int)]
+    spread: NDArray[np.float32] = values[np.linspace(0, len(values) - 1, most).round().astype(np.intp)]
+    return spread
 
 
 _TEXTS = (
     "", " ", "\n\t\r", "a", "_", "a b c d", "...!?", "0", "1234567890", "x" * 5_000,
     "École naïve, ça coûte 3 €", "e\u0301cole de\u0301ja\u0300 vu", "Straße ÜBER Ⅷ x² ①", "हिन्दी 漢字 テスト 한국어 عربى עברית",
     "emoji😀between👍🏽words", "zero\u200bwidth no\u00a0break soft\u00adhyphen", "snake_case kebab-case don't e.g. a.b@c.example",
-    "<b>tags</b> &amp; https://example.org/?q=1#x", "nul\x00byte", "‘quoted’ “words” — dash…",
+    "<b>tags</b> &amp; https://example.org/?q=1#x", "nul\x00byte", "\u2018quoted\u2019 “words” — dash…",
 )  # fmt: skip
 
 

@@ -1,6 +1,9 @@
-"""The source folder of a bundle's Bento::
+"""What is in the source folder of a bundle's Bento, and how it is written.
+
+::
 
     service.py               what BentoML imports: three lines
+    bentofile.yaml           how BentoML builds: pinned requirements, version of Python
     fairlead/                serve/, schema/, errors.py: the code that answers, as it was when the bundle was built
     bundle/
         manifest.json        name, digest, format, trusted types, digests of all files
@@ -24,6 +27,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from fairlead.bundle.digest import bundle_digest, files_below, lock_digest
 from fairlead.bundle.formats import Format
@@ -83,6 +88,7 @@ def write_source(contents: Contents, folder: Path) -> dict[str, Any]:
     served = folder / SERVED
     (served / "reference").mkdir(parents=True)
     (folder / "service.py").write_text(SERVICE, encoding="utf-8")
+    (folder / "bentofile.yaml").write_text(build_options(contents.requirements), encoding="utf-8")
     for name, origin in serving_files():
         _copy(origin, folder / name)
     _copy(contents.model, served / contents.model.name)
@@ -92,6 +98,34 @@ def write_source(contents: Contents, folder: Path) -> dict[str, Any]:
     if code.is_dir():
         shutil.copytree(code, served / "code", ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
     return _write_manifest(contents, folder)
+
+
+def build_options(requirements: Mapping[str, str]) -> str:
+    """``bentofile.yaml``: everything goes in, requirements are pins already and are not resolved again.
+
+    BentoML adds itself to the requirements, in the version that builds.
+
+    >>> print(build_options({"python": "3.11", "orjson": "3.11.4", "numpy": "2.4.6", "bentoml": "1.4.39"}), end="")
+    docker:
+      distro: debian
+      python_version: '3.11'
+    include:
+    - '*'
+    python:
+      lock_packages: false
+      packages:
+      - numpy==2.4.6
+      - orjson==3.11.4
+    service: service:svc
+    """
+    names = sorted(set(requirements) - {"python", "bentoml"})
+    options = {
+        "service": "service:svc",
+        "include": ["*"],
+        "python": {"packages": [f"{name}=={requirements[name]}" for name in names], "lock_packages": False},
+        "docker": {"distro": "debian", "python_version": requirements["python"]},
+    }
+    return yaml.safe_dump(options, sort_keys=True)
 
 
 def _copy(origin: Path, target: Path) -> None:
@@ -133,16 +167,12 @@ def _write_manifest(contents: Contents, folder: Path) -> dict[str, Any]:
     return manifest
 
 
-_NOT_OURS = {MANIFEST, "bentofile.yaml"}
-"""The manifest states the digest, so it cannot be in it; BentoML adds its build options."""
-
-
 def source_files(folder: Path) -> dict[str, str]:
     """The files of a source folder that its digest covers, as path to SHA-256. Byte code is not looked at."""
     return {
         name: sha
         for name, sha in files_below(folder).items()
-        if name not in _NOT_OURS and "__pycache__" not in name.split("/")
+        if name != MANIFEST and "__pycache__" not in name.split("/")
     }
 
 

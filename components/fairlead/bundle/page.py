@@ -22,7 +22,7 @@ def bundle_page(bundle: Bundle, manifest: Mapping[str, Any]) -> str:
     return page(
         f"Bundle {bundle.name}:{bundle.digest[:16]}",
         f"{bundle.candidate} as {bundle.format}, from dataset {bundle.dataset[:16]}",
-        [_summary(bundle, manifest), _parity(bundle), _contents(manifest), _serving(bundle)],
+        [_summary(bundle, manifest), _parity(bundle), _serving(bundle), _contents(manifest)],
     )
 
 

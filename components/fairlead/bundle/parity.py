@@ -108,7 +108,8 @@ def decisions(answers: Answers, output: Output) -> NDArray[np.intp]:
         return np.zeros(len(answers), dtype=np.intp)
     if len(output.classes) == 2 and output.positive in output.classes:
         return (answers[:, output.classes.index(output.positive)] >= output.threshold).astype(np.intp)
-    return np.argmax(answers, axis=1)
+    largest: NDArray[np.intp] = np.argmax(answers, axis=1)
+    return largest
 
 
 def result_of(format_name: str, heldout: Comparison, hard: Comparison) -> ParityResult:

@@ -17,14 +17,14 @@ from typing import Any
 from fairlead.bundle.attestations import write_attestations
 from fairlead.bundle.digest import lock_digest
 from fairlead.bundle.exports import Export, export, read_trained, table_of
-from fairlead.bundle.formats import OpenModel
 from fairlead.bundle.layout import FORMAT_VERSION, Contents, requirements_of, write_source
 from fairlead.bundle.page import bundle_page, parity_markdown
-from fairlead.bundle.verify import ATTESTATIONS, BENTO, CONTENTS, other_files, read_manifest, verify
+from fairlead.bundle.verify import ATTESTATIONS, BENTO, CONTENTS, other_files, verify
 from fairlead.records import (
     BentoBuilder,
     Bundle,
     Candidate,
+    OpenModel,
     ParityResult,
     Progress,
     Registry,
@@ -81,7 +81,7 @@ def run(
         else:
             progress.note(f"building Bento {bundle.name}:{bundle.digest[:16]}")
             provenance = _provenance(workspace, candidate, manifest, tracker, started)
-            _assemble(builder, source, bundle, candidate, manifest, provenance, out)
+            _assemble(builder, source, bundle, candidate, provenance, out)
     bundle = dataclasses.replace(verify(out), path=str(out))
     bundle = dataclasses.replace(bundle, uri=store.put(KIND, bundle.digest, out))
     (out / Bundle.FILE).unlink()  # it may be a link into the store, whose files are never changed in place
@@ -157,7 +157,6 @@ def _assemble(
     source: Path,
     bundle: Bundle,
     candidate: Candidate,
-    manifest: Mapping[str, Any],
     provenance: Mapping[str, Any],
     out: Path,
 ) -> None:
@@ -165,13 +164,7 @@ def _assemble(
     unfinished = out.with_name(f".{out.name}.unfinished")
     _remove(unfinished)
     unfinished.mkdir(parents=True)
-    builder.build(
-        source,
-        unfinished / BENTO,
-        name=bundle.name,
-        version=bundle.digest[:16],
-        requirements=manifest["requirements"],
-    )
+    builder.build(bundle.name, bundle.digest[:16], source, unfinished / BENTO)
     write_attestations(unfinished / ATTESTATIONS, candidate, provenance, bundle.parity)
     (unfinished / Bundle.FILE).write_text(bundle.to_json(), encoding="utf-8")
     listed = json.dumps(other_files(unfinished), sort_keys=True, indent=1) + "\n"

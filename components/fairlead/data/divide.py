@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from fairlead.data.ingest import ROW, Ingested, dataset_schema
+from fairlead.data.ingest import ROW, Ingested, dataset_schema, unwatched
 from fairlead.data.quarantine import Quarantine
 from fairlead.data.report import SplitReport
 from fairlead.data.roles import Roles
@@ -50,7 +50,7 @@ def divide(
     roles: Roles,
     quarantine: Quarantine,
     folder: Path,
-    advance: Callable[[int], object] = lambda rows: None,
+    advance: Callable[[int], object] = unwatched,
 ) -> Divided:
     """Write ``train.parquet``, ``valid.parquet`` and ``test.parquet`` to *folder*.
 

@@ -1,4 +1,8 @@
-"""Exact duplicates among any number of rows: two 64-bit hashes a row, compared partition by partition."""
+"""Exact duplicates among any number of rows: two 64-bit hashes a row, compared partition by partition.
+
+Two rows are the same if all columns of the dataset are, after they were made uniform. Columns with ``use: ignore`` and columns
+that the contract does not have do not count: what is left out cannot tell examples apart.
+"""
 
 from __future__ import annotations
 

@@ -212,7 +212,7 @@ def _number(seen: Seen, reading: str) -> tuple[dict[str, Any], str]:
     if reading == "boolean":
         return {"type": "boolean"}, ", ".join(seen.values or ())
     low, high = seen.readings[reading] or (0.0, 0.0)
-    entry: dict[str, Any] = {"type": reading.split()[0]}
+    entry: dict[str, Any] = {"type": reading.split(maxsplit=1)[0]}
     if reading == "number with comma":
         entry["decimal"] = ","
     if reading == "integer" and seen.unique:

@@ -65,6 +65,10 @@ class Ingested:
     spilled: int
 
 
+def unwatched(_rows: int) -> None:
+    """The ``advance`` of work that nobody watches."""
+
+
 def ingest(
     batches: Iterable[pa.RecordBatch],
     contract: Contract,
@@ -72,7 +76,7 @@ def ingest(
     cleaning: Cleaning,
     quarantine: Quarantine,
     scratch: Path,
-    advance: Callable[[int], object] = lambda rows: None,
+    advance: Callable[[int], object] = unwatched,
 ) -> Ingested:
     """Read all rows.
 

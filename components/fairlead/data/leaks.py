@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from fairlead.data.associate import LEAST_ROWS, PERFECT, Correlation, Equality, Pairs
 from fairlead.data.hashing import Hashes, row_hashes, value_hashes
-from fairlead.data.ingest import ROW
+from fairlead.data.ingest import ROW, unwatched
 from fairlead.data.partitions import HashPartitions
 from fairlead.data.report import LeakCheck
 from fairlead.data.roles import Roles
@@ -37,7 +38,7 @@ def check_leaks(
     contract: Contract,
     roles: Roles,
     scratch: Path,
-    advance: Callable[[int], object] = lambda rows: None,
+    advance: Callable[[int], object] = unwatched,
 ) -> tuple[list[LeakCheck], int]:
     """Read the three splits in *folder* and look for what must not be there.
 
@@ -166,7 +167,7 @@ class NoFuture(Check):
     def verdict(self) -> LeakCheck:
         """Compare each split with the next."""
         sides = sorted(self.spans)
-        for earlier, later in zip(sides, sides[1:], strict=False):
+        for earlier, later in pairwise(sides):
             if self.spans[earlier][1] >= self.spans[later][0]:
                 last, first = _moment(self.spans[earlier][1]), _moment(self.spans[later][0])
                 raise LeakError(
@@ -260,7 +261,8 @@ def is_later(ahead: NDArray[np.int64]) -> NDArray[np.bool_]:
     [False, False, False, True, True]
     """
     zone = (ahead <= _FARTHEST_ZONE) & (ahead % _QUARTER_HOUR == 0)
-    return (ahead > 0) & ~zone
+    later: NDArray[np.bool_] = (ahead > 0) & ~zone
+    return later
 
 
 @dataclass

@@ -74,7 +74,7 @@ def _notes(report: Report) -> Iterator[html.Block]:
 def _reasons(report: Report) -> html.Table:
     rows = [
         (
-            html.Code(reason.column) if reason.column else "several",
+            html.Code(reason.column) if reason.column else "row rule",
             _rule(reason),
             reason.count,
             _reason_examples(reason),
@@ -202,7 +202,9 @@ def _number_bars(numbers: Numbers, *, whole: bool) -> html.Cell:
     if low is None or high is None:
         return None
     bars = _BARS
-    if whole and high - low < _BARS:  # a bar a number
+    if (
+        whole and high - low < 2 * _BARS
+    ):  # a bar a number, or the picture would have teeth that the data has not
         low, high = round(low) - 0.5, round(high) + 0.5
         bars = int(high - low)
     if high <= low:

@@ -74,7 +74,7 @@ class Quarantine:
         examples = []
         if self._tally.wants_examples(key):
             examples = [
-                {"row": int(rows[position]), "value": _values(failure.shows, batch, int(position))}
+                {"row": int(rows[position]), "value": _values(failure, batch, int(position))}
                 for position in failure.rows[:EXAMPLES]
             ]
         self._tally.add(key, len(failure.rows), examples)
@@ -99,12 +99,10 @@ class Quarantine:
         self.rows += chosen.num_rows
 
 
-def _values(columns: Sequence[str], batch: pa.RecordBatch, row: int) -> str:
-    """The values that explain a failure; of several columns with their names."""
-    values = {name: shown(batch.column(name)[row].as_py()) for name in columns}
-    return ", ".join(
-        values.values() if len(values) == 1 else (f"{name} = {value}" for name, value in values.items())
-    )
+def _values(failure: Failure, batch: pa.RecordBatch, row: int) -> str:
+    """The values that explain a failure; for a row rule with the names of their columns."""
+    values = {name: shown(batch.column(name)[row].as_py()) for name in failure.shows}
+    return ", ".join(value if failure.column else f"{name} = {value}" for name, value in values.items())
 
 
 def as_written(values: pa.Array) -> pa.Array:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from fairlead.data.ingest import ROW, Ingested
+from fairlead.data.ingest import ROW, Ingested, unwatched
 from fairlead.data.report import LeakCheck, SplitReport
 from fairlead.data.roles import Roles
 from fairlead.data.split import SPLITS
@@ -31,6 +31,8 @@ SCHEMA = pa.schema([("key", pa.string()), ("at", pa.timestamp("us")), ("value", 
 ALL = "all"
 """Key of the only series where ``by`` is empty."""
 _MONDAY = np.datetime64("1970-01-05", "s")
+_MOST_PERIODS = 200_000
+"""Twenty-two years of hours. More is a date that went wrong, and would be filled with zeros."""
 _MERGE_AFTER = 2_000_000
 """Partial sums held before they are added up."""
 
@@ -65,20 +67,15 @@ def write_series(
     series: Series,
     split: Split,
     folder: Path,
-    advance: Callable[[int], object] = lambda rows: None,
+    advance: Callable[[int], object] = unwatched,
 ) -> Regular:
     """Sum the rows by key and period, fill gaps with zero, and write the three splits.
 
     Raises:
-        DataError: There are too few periods for the window and the horizon.
+        DataError: There are too few periods for the window and the horizon, or absurdly many.
     """
     sums = _sums(ingested, surveyed, roles, series, advance)
-    periods = np.arange(
-        sums["at"].min().to_datetime64().astype("datetime64[s]"),
-        sums["at"].max().to_datetime64().astype("datetime64[s]")
-        + PERIOD[series.every].astype("timedelta64[s]"),
-        PERIOD[series.every].astype("timedelta64[s]"),
-    )
+    periods = _periods(sums["at"], series.every)
     cuts = _cuts(len(periods), series, split)
     keys = _largest(sums, periods[cuts[0]], series.top)
     table = _filled(sums, keys, periods)
@@ -99,15 +96,26 @@ def write_series(
     )
 
 
+def _periods(starts: pd.Series[pd.Timestamp], every: str) -> Times:
+    """All periods from the first to the last, without gaps."""
+    length = PERIOD[every].astype("timedelta64[s]")
+    first, last = (moment.to_datetime64().astype("datetime64[s]") for moment in (starts.min(), starts.max()))
+    if (last - first) // length > _MOST_PERIODS:
+        raise DataError(
+            f"the rows reach from {first} to {last}, which is more than {_MOST_PERIODS:,} periods ({every}s)",
+            hint="Is a date wrong? A row rule can quarantine it; or take longer periods (data.series.every).",
+        )
+    return np.arange(first, last + length, length)
+
+
 def _sums(
     ingested: Ingested, surveyed: Surveyed, roles: Roles, series: Series, advance: Callable[[int], object]
 ) -> pd.DataFrame:
     """Value by key and start of period."""
     parts: list[pd.DataFrame] = []
     held = 0
-    for batch in read_rows(
-        ingested.rows, list(dict.fromkeys([*series.by, str(roles.time), series.value, ROW]))
-    ):
+    columns = list(dict.fromkeys([*series.by, str(roles.time), series.value, ROW]))
+    for batch in read_rows(ingested.rows, columns):
         kept = batch.filter(pa.array(~surveyed.dropped.contains(np.asarray(batch.column(ROW)))))
         parts.append(_added_up(_keyed(kept, roles, series)))
         held += len(parts[-1])

@@ -23,7 +23,7 @@ from fairlead.data.series import check_series, write_series
 from fairlead.data.snapshot import digest_of, recipe_of
 from fairlead.data.split import SPLITS
 from fairlead.data.survey import Surveyed, survey
-from fairlead.errors import ServiceError
+from fairlead.errors import IntegrityError, ServiceError
 from fairlead.records import Dataset, Progress, Source, Store, Tracker, Workspace
 from fairlead.schema import Schema
 from fairlead.stats.profile import Profile
@@ -58,6 +58,7 @@ def run(
         ProjectError: Names or types in the project file and the contract do not fit together.
         DataError: The source cannot be read, or what it holds cannot be used.
         LeakError: The model would see what it must predict.
+        IntegrityError: The store's snapshot was changed after it was written.
         ServiceError: A database, an object store or the disk fails.
     """
     project, contract = workspace.project, workspace.contract
@@ -175,6 +176,11 @@ def _fetched(store: Store, recipe: str | None, folder: Path, scratch: Path, prog
         shutil.rmtree(scratch)
         return False
     store.get(SNAPSHOTS, digest, folder)
+    if digest_of(folder) != digest:
+        raise IntegrityError(
+            f"the snapshot {digest[:16]} in the store does not hold what its name says",
+            hint="Something changed it after it was written. Remove it from the store and run again.",
+        )
     for name in _ACCOUNT:
         (scratch / name).replace(folder / name)
     progress.note(f"nothing new in the source: snapshot {digest[:16]} is used again")

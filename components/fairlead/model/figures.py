@@ -116,7 +116,7 @@ def calibration(bins: Sequence[CalibrationBin]) -> Figure:
     legend(axes, loc="upper left")
     return Figure(
         to_svg(figure),
-        "Calibration: on the line, a probability means what it says. Each point is a tenth of the rows.",
+        "Calibration: on the line, a probability means what it says. Each point expects equally many positives.",
         f"Calibration curve of {len(bins)} bins",
         "calibration",
     )

@@ -16,7 +16,6 @@ from fairlead.errors import UserCodeError
 from fairlead.heldout import MAX_ROWS, save_heldout
 from fairlead.model.persist import DATA_TYPES, copy_code, new_folder, save
 from fairlead.model.result import Result
-from fairlead.model.rows import Rows
 from fairlead.records import Candidate, Dataset, Workspace
 from fairlead.schema import Output, Schema
 from fairlead.schema.answers import answers_of
@@ -110,14 +109,12 @@ def called(output: Output, answers: NDArray[np.float64]) -> NDArray[np.generic]:
 def _profile(dataset: Path, result: Result) -> str:
     """Features of the training rows and predictions on the test rows, for comparing with what is served."""
     features = json.loads((dataset / "profile.json").read_text(encoding="utf-8"))
-    predictions = json.loads(
-        _prediction_profile(result.trained.schema, result.test, result.answers).to_json()
-    )
+    predictions = json.loads(_prediction_profile(result.trained.schema, result.answers).to_json())
     record = {"features": features, "predictions": predictions}
     return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _prediction_profile(schema: Schema, test: Rows, answers: NDArray[np.float64]) -> Profile:
+def _prediction_profile(schema: Schema, answers: NDArray[np.float64]) -> Profile:
     output = schema.output
     told = called(output, answers)
     if output.task in ("regression", "forecast"):

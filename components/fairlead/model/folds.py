@@ -67,11 +67,9 @@ def folds(
         DataError: Not even one fold can be made.
     """
     if kind == "time":
-        assert time is not None
-        return time_folds(time, count)
+        return time_folds(_needed(time, kind), count)
     if kind == "group":
-        assert group is not None
-        return _group_folds(group, labels, count, seed)
+        return _group_folds(_needed(group, kind), labels, count, seed)
     if rows < 2 * count:
         raise DataError(
             f"{rows} training rows are too few for {count} folds", hint="Lower model.search.folds."
@@ -81,6 +79,15 @@ def folds(
     else:
         splitter = KFold(count, shuffle=True, random_state=seed)
     return [Fold(train, valid) for train, valid in splitter.split(np.zeros(rows), labels)]
+
+
+def _needed(column: NDArray[Any] | None, kind: str) -> NDArray[Any]:
+    if column is None:
+        raise DataError(
+            f"folds by {kind} need the column data.{kind}, which the dataset does not have",
+            hint="Run the data stage again.",
+        )
+    return column
 
 
 def time_folds(time: NDArray[np.datetime64], count: int) -> list[Fold]:
@@ -123,4 +130,3 @@ def _group_folds(group: NDArray[Any], labels: NDArray[Any] | None, count: int, s
         splitter = StratifiedGroupKFold(possible, shuffle=True, random_state=seed)
     return [Fold(train, valid) for train, valid in splitter.split(np.zeros(len(codes)), labels, codes)
             if len(train) and len(valid)]  # fmt: skip
-

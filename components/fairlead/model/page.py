@@ -104,7 +104,7 @@ def compose(report: ModelReport) -> RenderedReport:
         _origin(report),
     ]
     shown = [section for section in sections if section.blocks]
-    subtitle = f"{report.statement} Winner of the search: {report.candidate}."
+    subtitle = f"{report.statement.rstrip('.')}. Winner of the search: {report.candidate}."
     pictures = (block for section in shown for block in section.blocks if isinstance(block, Figure))
     return RenderedReport(page(f"Model report: {report.project}", subtitle, shown), tuple(pictures))
 
@@ -115,9 +115,9 @@ def render(report: ModelReport) -> str:
 
 
 def training_pictures(report: ModelReport) -> tuple[Figure, ...]:
-    """The pictures beside :func:`fairlead.model.figures.pictures` of the evaluation, see :func:`compose`."""
-    known = {figure.name for figure in figures.pictures(report.evaluation)}
-    return tuple(figure for figure in compose(report).pictures if figure.name not in known)
+    """The pictures beside :func:`fairlead.model.figures.pictures` of the evaluation, without the page."""
+    parts = (_worth(report.evaluation), _importance(report), _learning(report), _search(report))
+    return tuple(block for part in parts for block in part.blocks if isinstance(block, Figure))
 
 
 # ---------------------------------------------------------------------------------------------------- verdict
@@ -362,12 +362,11 @@ def _importance(report: ModelReport) -> Section:
     picture = figures.importance(
         [one.field for one in found], [one.loss for one in found], [one.spread for one in found], metric
     )
-    intro = (
-        "Permutation importance on held-out rows. Fields that say the same share theirs. It proves no cause."
-    )
+    intro = f"What {title(metric)} loses when a field's values are shuffled over held-out rows. It proves no cause."
     rows = [(one.field, one.loss, one.spread) for one in found[:MOST_FIELDS]]
-    heads = ("field", f"loss of {title(metric)}", "standard deviation")
-    return Section("What it leans on", intro, [Table(heads, rows), picture], beside=True)
+    heads = ("field", "loss", Column("spread", says="Standard deviation over the repeats"))
+    note = Text("Fields that say the same share their importance, since either stands in for the other.")
+    return Section("What it leans on", intro, [Table(heads, rows), note, picture], beside=True)
 
 
 def _learning(report: ModelReport) -> Section:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -117,24 +118,26 @@ def _values(field: Field, rows: int, generator: np.random.Generator) -> list[Any
 
 def _present(field: Field, rows: int, generator: np.random.Generator) -> list[Any]:
     match field.kind:
-        case "number" | "integer":
-            low = 0.0 if field.minimum is None else field.minimum
-            high = low + 100.0 if field.maximum is None else field.maximum
-            numbers = generator.uniform(min(low, high), high, rows)
-            return [math.floor(n) for n in numbers] if field.kind == "integer" else numbers.tolist()
+        case "number":
+            return list(generator.uniform(*_ends(field), rows))
+        case "integer":
+            return [math.floor(number) for number in generator.uniform(*_ends(field), rows)]
         case "boolean":
-            return (generator.random(rows) < 0.5).tolist()
+            return list(generator.random(rows) < 0.5)
         case "category":
-            return (
-                [field.values[code] for code in generator.integers(0, len(field.values), rows)]
-                if field.values
-                else ["?"] * rows
-            )
+            return list(generator.choice(field.values or ("?",), rows))
         case "datetime":
-            start = np.datetime64("2024-01-01T00", "us")
-            return (start + generator.integers(0, 8760, rows) * np.timedelta64(3_600_000_000, "us")).tolist()
+            hours = generator.integers(0, 8760, rows)
+            return [datetime(2024, 1, 1) + timedelta(hours=int(hour)) for hour in hours]
         case "text":
             return [" ".join(generator.choice(_WORDS, 8)) for _ in range(rows)]
+
+
+def _ends(field: Field) -> tuple[float, float]:
+    """The field's bounds; a span of 100 where one or both are open."""
+    if field.minimum is not None:
+        return field.minimum, field.minimum + 100.0 if field.maximum is None else field.maximum
+    return (0.0, 100.0) if field.maximum is None else (field.maximum - 100.0, field.maximum)
 
 
 def made_up_target(output: Output, rows: int) -> NDArray[Any] | None:

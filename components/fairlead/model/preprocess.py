@@ -26,7 +26,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from fairlead.schema import Schema
+from fairlead.schema import Schema, SeriesShape
 
 Way = Literal["scaled", "counts", "trees"]
 
@@ -104,13 +104,25 @@ def may_be_missing(schema: Schema) -> bool:
 def category_codes(schema: Schema) -> dict[int, NDArray[np.float64]]:
     """Position of each category column to the codes it can have, rising."""
     if schema.series is not None:
-        return {0: np.arange(-1.0, len(schema.series.keys))}
+        return _series_codes(schema, schema.series)
     fields = [field for field in schema.fields if field.kind == "category"]
     found = {}
     for position, field in zip(schema.categorical, fields, strict=True):
         lowest = MISSING if field.missing == "allow" else -1.0 if field.unknown == "other" else 0.0
         found[position] = np.arange(lowest, len(field.values))
     return found
+
+
+def _series_codes(schema: Schema, shape: SeriesShape) -> dict[int, NDArray[np.float64]]:
+    """The series, and calendar numbers that come round: Sunday is not six times Tuesday."""
+    ranges = {
+        "series": (-1, len(shape.keys)),
+        "step": (1, shape.horizon + 1),
+        "weekday": (0, 7),
+        "hour": (0, 24),
+    }
+    places = {name: place for place, name in enumerate(schema.columns)}
+    return {places[name]: np.arange(*map(float, ends)) for name, ends in ranges.items() if name in places}
 
 
 def plain_numbers(pipeline: Any) -> Any:

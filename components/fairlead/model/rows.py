@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fairlead.errors import DataError, IntegrityError, ProjectError
 from fairlead.model.forecast import MAX_TRAINING_ROWS, Series, forecast_rows, request_rows
 from fairlead.records import Dataset
-from fairlead.schema import Batch, Schema
+from fairlead.schema import Batch, Schema, SeriesShape
 from fairlead.schema.encode import encode
 from fairlead.spec import Project
 
@@ -83,11 +83,10 @@ def read_rows(folder: Path, split: SplitName, schema: Schema, project: Project) 
         DataError: The split is empty.
         ProjectError: ``model.slices`` names a column the data does not have.
     """
-    rows = (
-        _forecast(folder, split, schema, project)
-        if schema.series
-        else _tabular(folder, split, schema, project)
-    )
+    if schema.series is not None:
+        rows = _forecast(folder, split, schema.series, project)
+    else:
+        rows = _tabular(folder, split, schema, project)
     if not len(rows):
         raise DataError(
             f"the {split} split has no rows",
@@ -188,10 +187,9 @@ def _regular(series: Series) -> Series:
     return series
 
 
-def _forecast(folder: Path, split: SplitName, schema: Schema, project: Project) -> Rows:
-    assert schema.series is not None
+def _forecast(folder: Path, split: SplitName, shape: SeriesShape, project: Project) -> Rows:
     most = MAX_TRAINING_ROWS if split == "train" else None
-    made = forecast_rows(schema.series, read_series(folder), SPLITS.index(split), most=most)
+    made = forecast_rows(shape, read_series(folder), SPLITS.index(split), most=most)
     batch = Batch(made.features)
     identity = {"key": made.key, "at": made.at, "step": made.step}
     parts = key_parts(made.key, project.data.series.by if project.data.series else ())
@@ -216,4 +214,7 @@ def key_parts(keys: NDArray[np.object_], by: Sequence[str]) -> dict[str, NDArray
     """
     distinct, place = np.unique(keys.astype(str), return_inverse=True)
     split = [key.split("|", maxsplit=max(0, len(by) - 1)) for key in distinct.tolist()]
-    return {name: np.array([parts[position] for parts in split], dtype=object)[place] for position, name in enumerate(by)}
+    return {
+        name: np.array([parts[position] for parts in split], dtype=object)[place]
+        for position, name in enumerate(by)
+    }

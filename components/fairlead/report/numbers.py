@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-DASH = "–"  # noqa: RUF001 - the typographic sign for "nothing here"
+DASH = "–"
 
 
 def number(value: float | None, digits: int = 4) -> str:

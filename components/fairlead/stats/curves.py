@@ -89,13 +89,15 @@ def thin(x: Floats, y: Floats, at: Floats | None = None) -> Curve:
 
 
 def calibration(positive: Bools, probability: Floats, bins: int = 10) -> tuple[CalibrationBin, ...]:
-    """What was said against what came true, in bins of equally many rows.
+    """What was said against what came true, in bins that expect equally many positives.
 
-    Bins of equal width would put nearly all rows of a rare class into the first one. Equal probabilities stay
-    in one bin, so there may be fewer bins than asked for.
+    Bins of equal width, or of equally many rows, would crowd nearly all points of a rare class near 0. Equal
+    probabilities stay in one bin, so there may be fewer bins than asked for.
     """
-    inner = np.quantile(probability, np.linspace(0, 1, bins + 1)[1:-1])
-    place = np.searchsorted(np.unique(inner), probability, side="left")
+    ordered = np.sort(probability)
+    expected = np.cumsum(ordered)
+    ends = np.searchsorted(expected, expected[-1] * np.arange(1, bins) / bins)
+    place = np.searchsorted(np.unique(ordered[ends]), probability, side="left")
     return tuple(_bin(positive[place == code], probability[place == code]) for code in np.unique(place))
 
 

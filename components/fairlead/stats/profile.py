@@ -200,8 +200,8 @@ def _coarse_enough(width: int, bins: dict[int, int]) -> tuple[int, dict[int, int
 class ColumnProfile:
     """One column. Which parts there are follows from its kind.
 
-    ``numbers``: number and integer; and text, whose ``numbers`` are lengths in characters. ``values``: category and boolean (``true``,
-    ``false``). ``times``: datetime.
+    ``numbers``: number and integer; and text, whose ``numbers`` are lengths in characters. ``values``: category, and
+    boolean as ``true`` and ``false``. ``times``: datetime.
     """
 
     kind: str
@@ -349,7 +349,9 @@ def _name(value: Any) -> str:
 
 
 def _is_missing(value: Any) -> bool:
-    return value is None or value != value or type(value).__name__ in ("NAType", "NaTType")  # noqa: PLR0124
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):  # NA refuses to be compared
+        return True
+    return bool(value != value)  # noqa: PLR0124 - NaN
 
 
 def _bounded(value: float | np.float64) -> float:

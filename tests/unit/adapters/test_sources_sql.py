@@ -24,7 +24,9 @@ from fairlead.errors import DataError, ProjectError, ServiceError
 from fairlead.spec.project import SqlSource
 
 
-def query(uri: str, sql: str = "SELECT * FROM payments ORDER BY id", root: Path | None = None, **environment: str) -> SqlQuery:
+def query(
+    uri: str, sql: str = "SELECT * FROM payments ORDER BY id", root: Path | None = None, **environment: str
+) -> SqlQuery:
     return SqlQuery(SqlSource(kind="sql", uri=uri, query=sql), root, environment)
 
 
@@ -40,7 +42,10 @@ def payments(tmp_path: Path) -> Path:
 def test_sqlite_rows_are_read(payments: Path) -> None:
     [batch] = query("sqlite:///shop.db", root=payments).batches()
 
-    assert batch.to_pylist() == [{"id": 1, "amount": 9.5, "note": "ok"}, {"id": 2, "amount": None, "note": None}]
+    assert batch.to_pylist() == [
+        {"id": 1, "amount": 9.5, "note": "ok"},
+        {"id": 2, "amount": None, "note": None},
+    ]
 
 
 def test_a_missing_sqlite_file_is_not_created(tmp_path: Path) -> None:
@@ -103,10 +108,9 @@ def postgres() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    run = {"cwd": folder, "check": True, "capture_output": True}
     try:
         subprocess.run([*as_nobody, binaries / "initdb", "-D", folder / "data", "-U", "fairlead", "-A", "trust", "-E", "UTF8",
-                        "--no-sync"], **run)  # fmt: skip
+                        "--no-sync"], cwd=folder, check=True, capture_output=True)  # fmt: skip
         server = subprocess.Popen(
             [*as_nobody, binaries / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder,
              "-F"], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip

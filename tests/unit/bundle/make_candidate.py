@@ -6,6 +6,8 @@ format and digest. ``KIND:changed`` is the same candidate with one value of one 
 
 from __future__ import annotations
 
+import importlib
+import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -143,8 +145,7 @@ def custom(folder: Path) -> Made:
     (folder / "code").mkdir(parents=True, exist_ok=True)
     (folder / "code" / "logs_of_project.py").write_text(CUSTOM)
     sys.path.insert(0, str(folder / "code"))
-    from logs_of_project import Logs
-
+    Logs = importlib.import_module("logs_of_project").Logs
     data = load_iris()
     schema = Schema(
         "flowers", numbers(["a", "b", "c", "d"]), Output("classification", "y", classes=("0", "1", "2"))
@@ -188,7 +189,7 @@ def write_candidate(made: Made, folder: Path, *, changed: bool = False) -> Candi
     (folder / "model.skops").write_bytes(skops.io.dumps(made.estimator))
     save_heldout(folder / "heldout.npz", heldout, expected)
     (folder / "schema.json").write_text(made.schema.to_json())
-    (folder / "profile.json").write_text('{"features": {"rows": %d}, "predictions": {}}' % cut)
+    (folder / "profile.json").write_text(json.dumps({"features": {"rows": cut}, "predictions": {}}))
     (folder / "evaluation.json").write_text('{"metrics": {}}\n')
     record = Candidate(
         path=str(folder), name="test", parameters={}, metrics={"roc_auc": 0.9}, baseline={}, gates=[],

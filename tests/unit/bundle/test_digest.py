@@ -73,6 +73,8 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, list[str
     return [{line.split()[0]: line.split()[1:] for line in output.splitlines()} for output in outputs]
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("bundle digests")
 @pytest.mark.parametrize(
     ("kind", "written_as"),
     [("linear", "onnx"), ("text", "onnx"), ("categorical", "treelite"), ("custom", "skops")],
@@ -85,6 +87,8 @@ def test_the_same_inputs_give_the_same_digest_in_any_process(
     assert one == two
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("bundle digests")
 @pytest.mark.parametrize("kind", ["linear", "categorical", "custom"])
 def test_one_changed_training_value_gives_another_digest(
     printed: list[dict[str, list[str]]], kind: str

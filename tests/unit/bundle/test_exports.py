@@ -12,8 +12,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from fairlead.bundle.exports import export, read_trained
-from fairlead.bundle.formats import OpenModel
 from fairlead.errors import ExportError, IntegrityError
+from fairlead.records import OpenModel
 from fairlead.schema import Batch, Schema
 from fairlead.serve.backends import open_backend
 
@@ -109,7 +109,7 @@ def test_a_format_whose_back_end_fails_is_passed_over(candidate_of: Candidates, 
 
 
 def test_a_type_that_the_candidate_does_not_declare_is_refused(candidate_of: Candidates) -> None:
-    with pytest.raises(IntegrityError, match="logs_of_project.Logs"):
+    with pytest.raises(IntegrityError, match=r"logs_of_project\.Logs"):
         read_trained(Path(candidate_of("custom").path), ())
 
 

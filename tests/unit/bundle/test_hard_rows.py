@@ -17,7 +17,7 @@ from fairlead.schema import Batch, Field, Output, Schema, SeriesShape
 REGRESSION = Output("regression")
 
 
-def values_of(field: Field, heldout: list[float], thresholds: list[float] | None = None) -> list[float]:
+def values_of(field: Field, heldout: list[float], thresholds: list[float] | None = None) -> list[Any]:
     """What is tried in the only column of a schema; NaN as None."""
     rows = Batch(np.array(heldout, np.float32)[:, None])
     splits = {0: np.array(thresholds)} if thresholds else {}
@@ -39,7 +39,7 @@ def test_both_sides_of_a_split_threshold_are_tried() -> None:
             Field("x", "category", values=("a", "b", "c")), [0.0, 1.0], [0, 1, 2], id="every listed category"
         ),
         pytest.param(
-            Field("x", "category", values=("a", "b"), unknown="other"), [0.0], [-1, 0, 1], id="other, where unlisted ones may come"
+            Field("x", "category", values=("a", "b"), unknown="other"), [0.0], [-1, 0, 1], id="other, where it may come"
         ),
         pytest.param(
             Field("x", "category", values=("a",), missing="allow"), [0.0], [0, None], id="missing, where it may be"

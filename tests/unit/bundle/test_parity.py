@@ -34,7 +34,7 @@ CLUSTERS = Output("clustering", clusters=2)
         pytest.param(CLUSTERS, [[0.9, 0.1]], [[0.8, 0.2]], False, id="posteriors are absolute"),
     ],
 )
-def test_agreement(output: Output, expected: object, answered: object, agrees: bool) -> None:  # noqa: FBT001
+def test_agreement(output: Output, expected: object, answered: object, agrees: bool) -> None:
     assert compare(np.asarray(expected), np.asarray(answered), output).agrees is agrees
 
 
@@ -68,7 +68,7 @@ def test_a_threshold_that_is_itself_a_common_probability_is_found() -> None:
     ("rows", "flipped", "too_often"),
     [(100, 0, False), (100, 1, False), (100, 2, True), (5000, 5, False), (5000, 6, True)],
 )
-def test_flips_allowed(rows: int, flipped: int, too_often: bool) -> None:  # noqa: FBT001
+def test_flips_allowed(rows: int, flipped: int, too_often: bool) -> None:
     assert Comparison(rows, 1e-9, 0, flipped).flips_too_often is too_often
 
 

@@ -43,7 +43,9 @@ class Recorder:
     def dataset(self, record: Dataset, sample: Any, context: str) -> None:
         self.samples.append(sample)
 
-    def trial(self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float) -> None:
+    def trial(
+        self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float
+    ) -> None:
         raise AssertionError("the data stage has no trials")
 
 
@@ -64,20 +66,23 @@ class Watcher:
 def project_of(task: str = "classification", **data: Any) -> Project:
     """A project with this ``data`` part."""
     source = data.pop("source", {"kind": "csv", "uri": "rows.csv"})
-    raw = {
+    raw: dict[str, Any] = {
         "apiVersion": "fairlead/v1",
         "name": "small",
         "problem": {"statement": "Test", "owner": "tests"},
         "data": {"source": source, **data},
-        "model": {"task": task, "candidates": ["any"], **data.pop("model", {})},
+        "model": {"task": task, "candidates": ["any"]},
     }
-    raw["data"].pop("model", None)
     return parse_project(yaml.safe_dump(raw))
 
 
 def contract_of(columns: Mapping[str, Mapping[str, Any]], **entries: Any) -> Contract:
     """A contract with these columns."""
-    raw = {"apiVersion": "fairlead.contract/v1", "columns": {k: dict(v) for k, v in columns.items()}, **entries}
+    raw = {
+        "apiVersion": "fairlead.contract/v1",
+        "columns": {k: dict(v) for k, v in columns.items()},
+        **entries,
+    }
     return parse_contract(yaml.safe_dump(raw, sort_keys=False))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.data.duplicates import DuplicateFinder
@@ -51,14 +51,17 @@ def test_the_two_lanes_are_independent() -> None:
     assert abs(np.corrcoef(first.astype(float), second.astype(float))[0, 1]) < 0.05
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "1"])
-def test_hashes_are_the_same_in_every_process(hash_seed: str) -> None:
+def test_hashes_are_the_same_in_every_process() -> None:
     code = (
         "import pyarrow as pa; from fairlead.data.hashing import row_hashes;"
         "print(*(lane[0] for lane in row_hashes([pa.array(['a']), pa.array([1.5])])))"
     )
     found = subprocess.run(
-        [sys.executable, "-c", code], env={"PYTHONHASHSEED": hash_seed}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env={"PYTHONHASHSEED": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     here = row_hashes([pa.array(["a"]), pa.array([1.5])])
 
@@ -72,8 +75,14 @@ def test_seeded_hashes_change_with_the_seed(row: int, seed: int) -> None:
     assert seeded(rows, seed)[0] != seeded(rows, seed + 1)[0]
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3) | st.none()), max_size=80), st.integers(1, 30))
-def test_exactly_the_later_ones_of_equal_rows_are_found(rows: list[tuple[str, int | None]], size: int) -> None:
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 3) | st.none()), max_size=80),
+    st.integers(1, 30),
+)
+def test_exactly_the_later_ones_of_equal_rows_are_found(
+    rows: list[tuple[str, int | None]], size: int
+) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder, DuplicateFinder(Path(folder) / "spill") as finder:

@@ -37,7 +37,7 @@ def entry(values: list[Any], *, label: bool = False) -> dict[str, Any]:
         (["1/12/2010", "31/12/2010"], {"type": "datetime", "formats": ["%d/%m/%Y"]}),
         (["31.12.2010", "1.1.2011"], {"type": "datetime", "formats": ["%d.%m.%Y"]}),
         (["red", "blue", "red"], {"type": "category", "values": ["blue", "red"]}),
-        (["de", "DE", "at"], {"type": "category", "values": ["AT", "DE"], "case": "upper"}),
+        (["de", "DE", "at", "at"], {"type": "category", "values": ["AT", "DE"], "case": "upper"}),
         (["a1", "b2", "c3"], {"type": "text", "use": "identifier"}),
         (["a long sentence about something", "another one that is as long"], {"type": "text"}),
         (["1", "", "1"], {"type": "integer", "minimum": 0, "missing": "allow"}),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fairlead.data.roles import roles_of
@@ -9,7 +11,7 @@ from fairlead.stats.profile import TopValues
 
 from .conftest import contract_of, project_of
 
-COLUMNS = {
+COLUMNS: dict[str, dict[str, Any]] = {
     "id": {"type": "text", "use": "identifier"},
     "at": {"type": "datetime", "parts": ["hour"]},
     "amount": {"type": "number", "unit": "EUR", "minimum": 0},
@@ -43,7 +45,9 @@ def test_the_positive_class_is(classes: dict[str, int], wanted: str | None, posi
 
 
 def test_a_positive_class_that_the_target_lacks_is_refused() -> None:
-    with pytest.raises(ProjectError, match="model.positive is 'fraud', but the target's classes are ham, spam"):
+    with pytest.raises(
+        ProjectError, match=r"model\.positive is 'fraud', but the target's classes are ham, spam"
+    ):
         positive_class({"ham": 1, "spam": 1}, "fraud")
 
 
@@ -57,7 +61,10 @@ def test_a_category_without_values_is_refused_with_the_values_found() -> None:
     ("data", "message"),
     [
         ({"target": "z"}, "data.target is 'z', but the contract has no such column"),
-        ({"target": "y", "time": "amount"}, "data.time is 'amount' of type number, but must be of type datetime"),
+        (
+            {"target": "y", "time": "amount"},
+            "data.time is 'amount' of type number, but must be of type datetime",
+        ),
         ({"target": "y", "group": "idd"}, "data.group is 'idd'"),
         ({"target": "at"}, "data.target is 'at' of type datetime"),
     ],

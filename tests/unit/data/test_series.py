@@ -88,3 +88,10 @@ def test_weeks_begin_on_monday(bench: Bench) -> None:
 def test_too_few_periods_are_refused(bench: Bench) -> None:
     with pytest.raises(DataError, match="there are 20 periods"):
         run(bench, days=20)
+
+
+def test_a_date_that_went_wrong_is_refused(bench: Bench) -> None:
+    bench.write(sales() + "s,a,9019-01-01 08:00,4\n")
+
+    with pytest.raises(DataError, match="more than 200,000 periods"):
+        bench.run(project_of("forecast", time="at", series={"value": "sold", "window": 14}), CONTRACT)

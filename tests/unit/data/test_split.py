@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,7 +13,9 @@ from fairlead.data.split import TEST, TRAIN, VALID, PlaceSurvey, TimeCuts, TimeS
 from fairlead.spec.project import Split
 
 
-def assigned(strata: list[str], codes: np.ndarray, seed: int = 0, *, valid: float = 0.15, test: float = 0.2) -> np.ndarray:
+def assigned(
+    strata: list[str], codes: np.ndarray, seed: int = 0, *, valid: float = 0.15, test: float = 0.2
+) -> np.ndarray:
     hashes = seeded(np.arange(len(codes)), seed)
     survey = PlaceSurvey()
     survey.add(strata, codes, hashes)
@@ -78,14 +82,25 @@ def test_a_time_split_of_many_rows_is_cut_by_a_sample() -> None:
 
 @pytest.mark.parametrize(
     ("times", "rank", "cut"),
-    [([1, 2, 3, 4], 2, 3), ([1, 2, 2, 2, 3], 2, 2), ([1, 2, 2, 2, 3], 3, 3), ([1, 1, 2], 0, 2), ([1, 2, 2], 3, 2)],
+    [
+        ([1, 2, 3, 4], 2, 3),
+        ([1, 2, 2, 2, 3], 2, 2),
+        ([1, 2, 2, 2, 3], 3, 3),
+        ([1, 1, 2], 0, 2),
+        ([1, 2, 2], 3, 2),
+    ],
 )
 def test_a_cut_lies_between_two_different_times(times: list[int], rank: float, cut: int) -> None:
     assert cut_near(np.array(times), rank) == cut
 
 
 def test_time_cuts_give_their_own_moment_to_the_later_split() -> None:
-    assert TimeCuts(valid=10, test=20).assign(np.array([9, 10, 19, 20])).tolist() == [TRAIN, VALID, VALID, TEST]
+    assert TimeCuts(valid=10, test=20).assign(np.array([9, 10, 19, 20])).tolist() == [
+        TRAIN,
+        VALID,
+        VALID,
+        TEST,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -100,5 +115,7 @@ def test_time_cuts_give_their_own_moment_to_the_later_split() -> None:
         ("forecast", "auto", "at", None, "time"),
     ],
 )
-def test_the_method_follows_from_the_project(task: str, method: str, time: str, group: str, expected: str) -> None:
+def test_the_method_follows_from_the_project(
+    task: Any, method: Any, time: str, group: str, expected: str
+) -> None:
     assert split_method(Split(method=method), task, time=time, group=group) == expected

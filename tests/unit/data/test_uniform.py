@@ -96,7 +96,9 @@ def test_a_value_is_read_the_same_whatever_stands_beside_it() -> None:
     assert uniform(pa.array([*texts, "x"]), column).values.to_pylist()[:-1] == alone
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())])
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
 def test_all_arrow_kinds_of_text_are_read(kind: pa.DataType) -> None:
     assert uniform(pa.array(["a", None]).cast(kind), Column(type="text")).values.to_pylist() == ["a", None]
 

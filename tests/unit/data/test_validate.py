@@ -16,7 +16,9 @@ from .conftest import contract_of
 
 def failures(contract: Contract, **columns: list[Any]) -> dict[str, list[int]]:
     """Reasons and the positions of the rows that have them."""
-    rows = {name: uniform(pa.array(columns[name]), column).values for name, column in contract.columns.items()}
+    rows = {
+        name: uniform(pa.array(columns[name]), column).values for name, column in contract.columns.items()
+    }
     found = Validator(contract).failures(pa.RecordBatch.from_pydict(rows))
     return {failure.text: failure.rows.tolist() for failure in found}
 
@@ -26,13 +28,21 @@ def failures(contract: Contract, **columns: list[Any]) -> dict[str, list[int]]:
     [
         ({"type": "number"}, [1.0, None], {"c has no value, but must have one": [1]}),
         ({"type": "number", "missing": "allow"}, [1.0, None], {}),
-        ({"type": "number", "minimum": 0, "missing": "allow"}, [None, -1.0, 0.0], {"c must be at least 0": [1]}),
+        (
+            {"type": "number", "minimum": 0, "missing": "allow"},
+            [None, -1.0, 0.0],
+            {"c must be at least 0": [1]},
+        ),
         ({"type": "number", "maximum": 10}, [10.0, 11.0], {"c must be at most 10": [1]}),
         ({"type": "integer"}, [1.0, 1.5], {"c must be a whole number": [1]}),
         ({"type": "category", "values": ["a", "b"]}, ["a", "c"], {"c must be one of a, b": [1]}),
         ({"type": "category", "values": ["a"], "unknown": "other"}, ["a", "c"], {}),
         ({"type": "text", "pattern": "[a-z]+"}, ["ab", "a1", "A"], {"c must match [a-z]+": [1, 2]}),
-        ({"type": "text", "pattern": "[a-z]+", "missing": "allow"}, ["a1", None], {"c must match [a-z]+": [0]}),
+        (
+            {"type": "text", "pattern": "[a-z]+", "missing": "allow"},
+            ["a1", None],
+            {"c must match [a-z]+": [0]},
+        ),
         ({"type": "text", "max_length": 3}, ["abc", "abcd"], {"c must have at most 3 characters": [1]}),
         ({"type": "boolean", "missing": "allow"}, [True, None], {}),
         ({"type": "datetime"}, [None], {"c has no value, but must have one": [0]}),
@@ -55,7 +65,13 @@ def test_all_failures_are_listed_not_only_the_first() -> None:
 
 @pytest.mark.parametrize(
     ("rule", "broken"),
-    [("end >= start", [1]), ("end > start", [1, 2]), ("start != 3", [1]), ("start<=2", [1, 3]), ("end == start", [0, 1])],
+    [
+        ("end >= start", [1]),
+        ("end > start", [1, 2]),
+        ("start != 3", [1]),
+        ("start<=2", [1, 3]),
+        ("end == start", [0, 1]),
+    ],
 )
 def test_a_row_rule_refuses_rows_but_not_missing_values(rule: str, broken: list[int]) -> None:
     contract = contract_of(

@@ -24,7 +24,9 @@ CONTRACT = Contract.model_validate(
 )
 
 
-def write_snapshot(folder: Path, schema: Schema, frame: pd.DataFrame, split: Sequence[str] | None = None) -> Dataset:
+def write_snapshot(
+    folder: Path, schema: Schema, frame: pd.DataFrame, split: Sequence[str] | None = None
+) -> Dataset:
     """Write *frame* as a dataset folder. Without *split* the first rows are training, the last ones test."""
     folder.mkdir(parents=True, exist_ok=True)
     frame = frame.reset_index(drop=True)
@@ -133,8 +135,8 @@ def segments() -> Sample:
     return Sample(schema, labelled.frame.drop(columns="target"))
 
 
-SPAM = "win free money prize click offer now cheap café".split()
-HAM = "meeting report lunch tomorrow project notes thanks naïve agenda".split()
+SPAM = ["win", "free", "money", "prize", "click", "offer", "now", "cheap", "café"]
+HAM = ["meeting", "report", "lunch", "tomorrow", "project", "notes", "thanks", "naïve", "agenda"]
 
 
 def texts(rows: int = 240, *, with_number: bool = True) -> Sample:
@@ -147,13 +149,18 @@ def texts(rows: int = 240, *, with_number: bool = True) -> Sample:
     body[3] = ""
     frame = pd.DataFrame({"body": body, "length": [float(len(text)) for text in body]})
     frame["target"] = np.where(spam, "spam", "ham")
-    fields = (*((Field("length", "number"),) if with_number else ()), Field("body", "text", missing="allow", case="lower"))
+    fields = (
+        *((Field("length", "number"),) if with_number else ()),
+        Field("body", "text", missing="allow", case="lower"),
+    )
     output = Output("classification", "target", ("ham", "spam"), "spam")
     return Sample(Schema("sample", fields, output), frame)
 
 
-def demand(days: int = 140, keys: Sequence[str] = ("a", "b"), *, noise: float = 1.0) -> tuple[Schema, pd.DataFrame, list[str]]:
-    """Daily series with a weekly season and a trend; the split of each row by its time."""
+def demand(
+    days: int = 140, keys: Sequence[str] = ("a", "b"), *, noise: float = 1.0
+) -> tuple[Schema, pd.DataFrame, list[str]]:
+    """Daily series with a weekly season and noise; the split of each row by its time."""
     generator = np.random.default_rng(3)
     shape = SeriesShape(tuple(keys), "day", window=14, horizon=3, season=7)
     at = pd.date_range("2024-01-01", periods=days, freq="D")
@@ -162,12 +169,16 @@ def demand(days: int = 140, keys: Sequence[str] = ("a", "b"), *, noise: float = 
         pd.DataFrame({
             "key": key,
             "at": at,
-            "value": (number + 1) * (weekly[np.arange(days) % 7] + 0.05 * np.arange(days)) + generator.normal(0, noise, days),
+            "value": (number + 1) * weekly[np.arange(days) % 7] + generator.normal(0, noise, days),
         })
         for number, key in enumerate(keys)
     ]  # fmt: skip
     split = by_position(days) * len(keys)
-    return Schema("sample", (), Output("forecast", "value"), shape), pd.concat(parts, ignore_index=True), split
+    return (
+        Schema("sample", (), Output("forecast", "value"), shape),
+        pd.concat(parts, ignore_index=True),
+        split,
+    )
 
 
 # --------------------------------------------------------------------------------------------------- surroundings
@@ -201,7 +212,9 @@ class Remembered:
     def dataset(self, record: Dataset, sample: pd.DataFrame, context: str) -> None:
         self.seen_datasets.append(record.digest)
 
-    def trial(self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float) -> None:
+    def trial(
+        self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float
+    ) -> None:
         self.seen_trials.append((number, value))
 
 

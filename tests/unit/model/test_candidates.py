@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.unit.model.snapshots import (
+    cancer,
+    demand,
+    diabetes,
+    iris,
+    project_of,
+    segments,
+    texts,
+    write_snapshot,
+)
 
 from fairlead.errors import ProjectError, UserCodeError
 from fairlead.model.candidates import CANDIDATES, built_in, contenders
@@ -11,7 +21,6 @@ from fairlead.model.fit import ask, fit, target_of
 from fairlead.model.persist import save
 from fairlead.model.rows import read_rows
 from fairlead.model.space import draw
-from tests.unit.model.snapshots import cancer, demand, diabetes, iris, project_of, segments, texts, write_snapshot
 
 EVERY = [(task, name) for task, entries in CANDIDATES.items() for name in entries]
 
@@ -32,7 +41,9 @@ def contender_of(task, entry, schema, root, **model):
 
 
 def fitted(contender, schema, rows):
-    pipeline, _ = fit(contender, draw(contender.space, np.random.default_rng(0)), rows.array, target_of(schema.output, rows))
+    pipeline, _ = fit(
+        contender, draw(contender.space, np.random.default_rng(0)), rows.array, target_of(schema.output, rows)
+    )
     return pipeline
 
 
@@ -51,7 +62,11 @@ def test_a_candidate_answers_the_same_after_being_saved_and_loaded(task, name, t
 def test_a_candidate_reads_texts(name, with_number, tmp_path):
     sample = texts(with_number=with_number)
     schema, rows, _ = rows_of("classification", tmp_path / "d", sample)
-    answers = ask(fitted(contender_of("classification", name, schema, tmp_path), schema, rows), schema.output, rows.array)
+    answers = ask(
+        fitted(contender_of("classification", name, schema, tmp_path), schema, rows),
+        schema.output,
+        rows.array,
+    )
     right = np.array(schema.output.classes)[answers.argmax(axis=1)] == rows.actual
     assert right.mean() > 0.9
 
@@ -59,7 +74,11 @@ def test_a_candidate_reads_texts(name, with_number, tmp_path):
 @pytest.mark.parametrize("name", list(CANDIDATES["classification"]))
 def test_a_candidate_handles_three_classes_in_the_order_of_the_schema(name, tmp_path):
     schema, rows, _ = rows_of("classification", tmp_path / "d", iris())
-    answers = ask(fitted(contender_of("classification", name, schema, tmp_path), schema, rows), schema.output, rows.array)
+    answers = ask(
+        fitted(contender_of("classification", name, schema, tmp_path), schema, rows),
+        schema.output,
+        rows.array,
+    )
     assert answers.sum(axis=1) == pytest.approx(1.0)
     right = np.array(schema.output.classes)[answers.argmax(axis=1)] == rows.actual
     assert right.mean() > 0.8
@@ -84,7 +103,9 @@ def test_categories_are_native_only_if_the_space_says_so(tmp_path):
 
 
 def test_every_random_state_is_seeded(tmp_path):
-    contender = contender_of("classification", "random_forest", cancer().schema, tmp_path, search={"seed": 11})
+    contender = contender_of(
+        "classification", "random_forest", cancer().schema, tmp_path, search={"seed": 11}
+    )
     assert contender.estimator({}).random_state == 11
 
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.model.snapshots import project_of
 
 from fairlead.errors import DataError
 from fairlead.model.folds import fold_kind, folds, time_folds
-from tests.unit.model.snapshots import project_of
 
 days = st.lists(st.integers(0, 40), min_size=6, max_size=80)
 
@@ -77,8 +77,12 @@ def test_the_seed_moves_rows_and_the_same_seed_does_not():
     ("arguments", "message"),
     [
         pytest.param({"kind": "random", "rows": 3}, "too few for 2 folds", id="three rows"),
-        pytest.param({"kind": "time", "rows": 5, "time": as_time([1] * 5)}, "1 distinct times", id="one moment"),
-        pytest.param({"kind": "group", "rows": 9, "group": np.array(["a"] * 9)}, "have 1 group", id="one group"),
+        pytest.param(
+            {"kind": "time", "rows": 5, "time": as_time([1] * 5)}, "1 distinct times", id="one moment"
+        ),
+        pytest.param(
+            {"kind": "group", "rows": 9, "group": np.array(["a"] * 9)}, "have 1 group", id="one group"
+        ),
     ],
 )
 def test_folds_that_cannot_be_made_are_refused_with_a_way_out(arguments, message):
@@ -96,7 +100,9 @@ def test_folds_that_cannot_be_made_are_refused_with_a_way_out(arguments, message
         pytest.param("forecast", {}, "time", id="forecast"),
         pytest.param("classification", {"time": "at", "group": "who"}, "time", id="time before group"),
         pytest.param("classification", {"group": "who"}, "group", id="group before labels"),
-        pytest.param("classification", {"time": "at", "split": {"method": "random"}}, "random", id="as asked"),
+        pytest.param(
+            "classification", {"time": "at", "split": {"method": "random"}}, "random", id="as asked"
+        ),
     ],
 )
 def test_folds_are_made_the_way_the_data_was_split(task, data, expected):

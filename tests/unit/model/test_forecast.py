@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.model.snapshots import demand, project_of, write_snapshot
 
 from fairlead.errors import DataError
 from fairlead.model.baseline import seasonal_naive
@@ -13,7 +14,6 @@ from fairlead.model.forecast import Series, coprime_stride, forecast_rows, reque
 from fairlead.model.rows import SPLITS, key_parts, read_rows, read_series, request_columns
 from fairlead.schema import SeriesShape
 from fairlead.schema.encode import encode
-from tests.unit.model.snapshots import demand, project_of, write_snapshot
 
 SHAPE = SeriesShape(("a",), "day", window=4, horizon=3, season=2)
 DAY = np.timedelta64(86_400, "s")
@@ -110,7 +110,9 @@ def test_request_rows_carry_the_window_that_the_model_saw(snapshot, tmp_path):
 def test_the_baseline_is_the_value_one_season_before(snapshot, tmp_path):
     _, schema, project = snapshot
     rows, found = read_rows(tmp_path, "test", schema, project), read_series(tmp_path)
-    by_time = {(one.key, moment): value for one in found for moment, value in zip(one.at, one.value, strict=True)}
+    by_time = {
+        (one.key, moment): value for one in found for moment, value in zip(one.at, one.value, strict=True)
+    }
     season = 7 * DAY
     expected = [by_time[key, at - season] for key, at in zip(rows.identity["key"], rows.time, strict=True)]
     assert seasonal_naive(schema)(rows.array)[:, 0] == pytest.approx(expected, rel=1e-6)
@@ -125,4 +127,7 @@ def test_a_gap_in_a_series_is_an_error_that_names_it(tmp_path):
 
 def test_a_joined_key_is_taken_apart_for_slices():
     found = key_parts(np.array(["DE|A|1", "FR|B"], dtype=object), ("country", "item"))
-    assert {name: values.tolist() for name, values in found.items()} == {"country": ["DE", "FR"], "item": ["A|1", "B"]}
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "country": ["DE", "FR"],
+        "item": ["A|1", "B"],
+    }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_sizes_rise_and_end_at_all_rows_or_the_cap(rows):
 
 def test_larger_samples_hold_the_smaller_ones():
     samples = nested_samples(5_000, seed=1)
-    assert all(np.isin(small, large).all() for small, large in zip(samples, samples[1:], strict=False))
+    assert all(np.isin(small, large).all() for small, large in pairwise(samples))
 
 
 def test_sizes_that_cannot_be_measured_are_left_out():

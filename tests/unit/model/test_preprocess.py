@@ -65,13 +65,21 @@ def test_trees_get_numbers_as_they_are():
 
 
 def test_forests_get_missing_values_filled_only_where_values_may_be_missing():
-    may, never = (Schema("s", (Field("n", "number", missing=missing),), OUTPUT) for missing in ("allow", "refuse"))
-    assert prepared(may, {"n": [1.0, None, 3.0]}, Recipe("trees", fill=True)).ravel().tolist() == [1.0, 2.0, 3.0]
+    may, never = (
+        Schema("s", (Field("n", "number", missing=missing),), OUTPUT) for missing in ("allow", "refuse")
+    )
+    assert prepared(may, {"n": [1.0, None, 3.0]}, Recipe("trees", fill=True)).ravel().tolist() == [
+        1.0,
+        2.0,
+        3.0,
+    ]
     assert preprocessing(never, Recipe("trees", fill=True)) is None
 
 
 def test_a_column_without_any_value_keeps_its_place():
-    schema = Schema("s", (Field("a", "number", missing="allow"), Field("b", "number", missing="allow")), OUTPUT)
+    schema = Schema(
+        "s", (Field("a", "number", missing="allow"), Field("b", "number", missing="allow")), OUTPUT
+    )
     matrix = prepared(schema, {"a": [None, None], "b": [1.0, 2.0]}, Recipe("scaled"))
     assert matrix.tolist() == [[0.0, -1.0], [0.0, 1.0]]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from tests.unit.model.snapshots import cancer, project_of, segments, write_snapshot
 
 from fairlead.errors import DataError, IntegrityError, ProjectError
 from fairlead.model.fit import target_of
 from fairlead.model.rows import read_rows, request_columns, schema_of
 from fairlead.records import Dataset
 from fairlead.schema import Field, Output, Schema
-from tests.unit.model.snapshots import cancer, project_of, segments, write_snapshot
 
 SCHEMA = Schema(
     "s",
@@ -47,7 +47,10 @@ def test_time_group_and_slices_come_with_the_rows(tmp_path):
     rows = read(tmp_path, data={"time": "seen", "group": "who"}, model={"slices": ["c", "who"]})
     assert rows.time[0] == np.datetime64("2024-01-01T05:00")
     assert rows.group[:3].tolist() == ["ann", "bob", "cid"]
-    assert {name: values[:2].tolist() for name, values in rows.slices.items()} == {"c": ["x", "z"], "who": ["ann", "bob"]}
+    assert {name: values[:2].tolist() for name, values in rows.slices.items()} == {
+        "c": ["x", "z"],
+        "who": ["ann", "bob"],
+    }
 
 
 def test_rows_keep_their_position_in_the_source(tmp_path):
@@ -56,8 +59,17 @@ def test_rows_keep_their_position_in_the_source(tmp_path):
 
 def test_taking_rows_takes_all_that_is_known_about_them(tmp_path):
     some = read(tmp_path, data={"time": "seen"}, model={"slices": ["c"]}).take(np.array([2, 0]))
-    assert (some.row.tolist(), some.actual.tolist(), some.slices["c"].tolist()) == ([2, 0], ["no", "no"], ["y", "x"])
-    assert (len(some), some.array.shape, some.batch.numbers.shape, some.time.shape) == (2, (2, 5), (2, 5), (2,))
+    assert (some.row.tolist(), some.actual.tolist(), some.slices["c"].tolist()) == (
+        [2, 0],
+        ["no", "no"],
+        ["y", "x"],
+    )
+    assert (len(some), some.array.shape, some.batch.numbers.shape, some.time.shape) == (
+        2,
+        (2, 5),
+        (2, 5),
+        (2,),
+    )
 
 
 def test_an_empty_split_is_an_error_with_a_way_out(tmp_path):

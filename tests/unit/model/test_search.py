@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from tests.unit.model.snapshots import Noted, Remembered, cancer, project_of, workspace_of
 
 from fairlead.errors import TrainingError
 from fairlead.model import stage
@@ -14,7 +15,6 @@ from fairlead.model.space import Choice, Range
 from fairlead.model.trials import best, read_trials
 from fairlead.spec.metrics import METRICS
 from fairlead.spec.project import Search
-from tests.unit.model.snapshots import Noted, Remembered, cancer, project_of, workspace_of
 
 WIDE = {"C": Range(0.01, 100.0, log=True)}
 NARROW = {"k": Choice((1, 2))}
@@ -23,7 +23,9 @@ NARROW = {"k": Choice((1, 2))}
 def searched(tmp_path, candidates, *, workers=1, name="search", sample=None, **search):
     """All trials of a search by that many workers, and the progress that was seen."""
     settings = {"trials": 4, "folds": 2, "workers": workers} | search
-    workspace = workspace_of(tmp_path / "project", project_of("classification", candidates, model={"search": settings}))
+    workspace = workspace_of(
+        tmp_path / "project", project_of("classification", candidates, model={"search": settings})
+    )
     dataset = (sample or cancer(3)).write(tmp_path / "dataset")
     noted, files = Noted(), [tmp_path / name / f"{worker}.jsonl" for worker in range(workers)]
     for worker, file in enumerate(files):
@@ -32,7 +34,9 @@ def searched(tmp_path, candidates, *, workers=1, name="search", sample=None, **s
 
 
 def without_time(trials):
-    return [(one.number, one.candidate, dict(one.parameters), one.value, list(one.fold_values)) for one in trials]
+    return [
+        (one.number, one.candidate, dict(one.parameters), one.value, list(one.fold_values)) for one in trials
+    ]
 
 
 @pytest.mark.parametrize("method", ["random", "grid"])
@@ -50,7 +54,11 @@ def test_tpe_with_one_worker_repeats_exactly(tmp_path):
 
 
 def test_tpe_offers_lists_nulls_and_whole_numbers_as_the_file_wrote_them(tmp_path):
-    space = {"max_depth": [None, 3], "n_estimators": {"low": 2, "high": 4}, "max_features": {"low": 0.5, "high": 1.0}}
+    space = {
+        "max_depth": [None, 3],
+        "n_estimators": {"low": 2, "high": 4},
+        "max_features": {"low": 0.5, "high": 1.0},
+    }
     trials, _ = searched(tmp_path, [{"name": "random_forest", "space": space}], method="tpe")
     for trial in trials:
         assert trial.error == ""
@@ -119,7 +127,7 @@ def test_a_candidate_that_raises_in_one_fold_is_reported_and_the_others_go_on(tm
 def test_when_every_trial_fails_the_run_says_why(tmp_path):
     broken = {"name": "logistic", "space": {"C": [-1.0]}}
     trials, _ = searched(tmp_path, [broken], trials=1)
-    with pytest.raises(TrainingError, match="logistic: fold 1: .*C.*must be"):
+    with pytest.raises(TrainingError, match=r"logistic: fold 1: .*C.*must be"):
         best(trials, METRICS["average_precision"])
 
 
@@ -131,10 +139,18 @@ def test_every_finished_trial_is_told_to_the_tracker(tmp_path):
 
 
 def test_money_can_be_the_objective(tmp_path):
-    money = {"currency": "EUR", "true_positive": 10, "false_positive": -1, "false_negative": -20, "true_negative": 0}
+    money = {
+        "currency": "EUR",
+        "true_positive": 10,
+        "false_positive": -1,
+        "false_negative": -20,
+        "true_negative": 0,
+    }
     project = project_of(
         "classification", ["logistic"], model={"objective": "value_per_1000"}, problem={"value": money}
     )
     workspace = workspace_of(tmp_path / "p", project)
-    trials = stage.search(workspace, cancer(3).write(tmp_path / "d"), 0, Remembered(), Noted(), tmp_path / "t.jsonl")
+    trials = stage.search(
+        workspace, cancer(3).write(tmp_path / "d"), 0, Remembered(), Noted(), tmp_path / "t.jsonl"
+    )
     assert all(trial.value > 0 for trial in trials)

@@ -18,7 +18,9 @@ from fairlead.model.space import Choice, Range, dimension, draw, grid
         pytest.param({"low": 1, "high": 9}, Range(1, 9, whole=True), id="whole ends give whole numbers"),
         pytest.param({"low": 1, "high": 9.5}, Range(1, 9.5), id="one broken end gives broken numbers"),
         pytest.param({"low": 0.1, "high": 9, "log": True}, Range(0.1, 9, log=True), id="logarithmic"),
-        pytest.param({"low": 0, "high": 1, "step": 0.5}, Range(0, 1, step=0.5), id="broken step gives broken numbers"),
+        pytest.param(
+            {"low": 0, "high": 1, "step": 0.5}, Range(0, 1, step=0.5), id="broken step gives broken numbers"
+        ),
     ],
 )
 def test_a_space_is_read_as_written(raw, expected):

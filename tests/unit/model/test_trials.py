@@ -31,7 +31,9 @@ def test_a_worker_without_trials_writes_an_empty_file(tmp_path):
         pytest.param("roc_auc", [trial(0, 0.7), trial(1, 0.9)], 1, id="higher is better"),
         pytest.param("mae", [trial(0, 0.7), trial(1, 0.9)], 0, id="lower is better"),
         pytest.param("mae", [trial(0, None), trial(1, 0.9)], 1, id="a failed trial never wins"),
-        pytest.param("mae", [trial(0, 0.5, a=1, b=2), trial(1, 0.5, a=1)], 1, id="a tie goes to fewer parameters"),
+        pytest.param(
+            "mae", [trial(0, 0.5, a=1, b=2), trial(1, 0.5, a=1)], 1, id="a tie goes to fewer parameters"
+        ),
         pytest.param("mae", [trial(4, 0.5, a=1), trial(3, 0.5, a=2)], 3, id="then to the earlier trial"),
     ],
 )

@@ -70,7 +70,9 @@ def test_what_needs_pandas_is_refused_by_name_with_a_way_out(make, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        pytest.param(Broken, "fitting it raised ZeroDivisionError: no rows of that kind", id="raises when fitted"),
+        pytest.param(
+            Broken, "fitting it raised ZeroDivisionError: no rows of that kind", id="raises when fitted"
+        ),
         pytest.param(lambda: 1 / 0, "calling it raised ZeroDivisionError", id="raises when called"),
         pytest.param(lambda: None, "returned None, which has no method fit", id="returns nothing"),
         pytest.param(lambda: StandardScaler, "has no method fit", id="returns a class"),
@@ -86,7 +88,10 @@ def test_what_is_broken_is_not_blamed_on_pandas(make, message):
     "make",
     [
         pytest.param(StandardScaler, id="scaler"),
-        pytest.param(lambda: ColumnTransformer([("a", StandardScaler(), [0])], remainder="passthrough"), id="by position"),
+        pytest.param(
+            lambda: ColumnTransformer([("a", StandardScaler(), [0])], remainder="passthrough"),
+            id="by position",
+        ),
         pytest.param(lambda: FunctionTransformer(ratio), id="function of arrays"),
     ],
 )

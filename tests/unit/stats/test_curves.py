@@ -69,6 +69,20 @@ def test_calibration_of_true_probabilities_lies_within_its_intervals() -> None:
     assert len(bins) == 10
 
 
+def test_bins_expect_equally_many_positives_so_that_a_rare_class_is_not_crowded_near_zero() -> None:
+    generator = np.random.default_rng(4)
+    probability = generator.random(50_000) ** 20
+    bins = curves.calibration(generator.random(50_000) < probability, probability)
+    expected = [one.rows * one.said for one in bins]
+    assert max(expected) < 1.02 * min(expected)
+    assert sum(one.said > 0.2 for one in bins) >= 5
+
+
+def test_probabilities_that_are_all_zero_are_one_bin() -> None:
+    [only] = curves.calibration(np.array([False, True]), np.zeros(2))
+    assert (only.said, only.came_true) == (0.0, 0.5)
+
+
 def test_equal_probabilities_stay_in_one_bin() -> None:
     positive = np.arange(100) < 30
     [only] = curves.calibration(positive, np.full(100, 0.3))

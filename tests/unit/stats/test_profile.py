@@ -39,19 +39,28 @@ def test_merged_number_profiles_equal_the_profile_of_all(one: list[float], other
 
 
 @given(words, words)
-def test_merged_category_profiles_equal_the_profile_of_all(one: list[str | None], other: list[str | None]) -> None:
+def test_merged_category_profiles_equal_the_profile_of_all(
+    one: list[str | None], other: list[str | None]
+) -> None:
     merged = ColumnProfile.of("category", one).merge(ColumnProfile.of("category", other))
 
     assert merged == ColumnProfile.of("category", one + other)
 
 
 @given(words, words)
-def test_merged_text_profiles_equal_the_profile_of_all(one: list[str | None], other: list[str | None]) -> None:
-    assert_same(ColumnProfile.of("text", one).merge(ColumnProfile.of("text", other)), ColumnProfile.of("text", one + other))
+def test_merged_text_profiles_equal_the_profile_of_all(
+    one: list[str | None], other: list[str | None]
+) -> None:
+    assert_same(
+        ColumnProfile.of("text", one).merge(ColumnProfile.of("text", other)),
+        ColumnProfile.of("text", one + other),
+    )
 
 
 @given(moments, moments)
-def test_merged_time_profiles_equal_the_profile_of_all(one: list[datetime | None], other: list[datetime | None]) -> None:
+def test_merged_time_profiles_equal_the_profile_of_all(
+    one: list[datetime | None], other: list[datetime | None]
+) -> None:
     merged = ColumnProfile.of("datetime", one).merge(ColumnProfile.of("datetime", other))
 
     assert merged == ColumnProfile.of("datetime", one + other)

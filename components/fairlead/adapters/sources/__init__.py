@@ -24,7 +24,7 @@ def open_source(source: spec.Source, root: Path | None) -> Source:
 
     Raises:
         DataError: A relative path without a root.
-        ProjectError: A database URL that names an environment variable which is not set.
+        ProjectError: An unknown encoding, or a database URL that names an environment variable which is not set.
     """
     match source:
         case spec.CsvSource():

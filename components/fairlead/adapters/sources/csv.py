@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from fairlead.adapters.sources.batches import coalesced
-from fairlead.adapters.sources.files import File, Files, reading
+from fairlead.adapters.sources.files import File, Files, known_encoding, reading
 from fairlead.errors import DataError
 from fairlead.spec.project import CsvSource
 
@@ -28,7 +28,7 @@ class CsvFiles:
         """Nothing is opened yet."""
         self.files = Files.at(source.uri, root, SUFFIXES)
         self.delimiter = source.delimiter
-        self.encoding = source.encoding
+        self.encoding = known_encoding(source.encoding)
         self.description = f"csv {source.uri}"
 
     def fingerprint(self) -> str:

@@ -62,7 +62,7 @@ def _header(message: Message, name: str) -> str:
     """A header as text. The standard library raises on some broken ones, each in its own way; those are taken raw."""
     try:
         return _clean(str(message[name] or ""))
-    except Exception:  # noqa: BLE001
+    except Exception:
         raw = next((value for key, value in message.raw_items() if key.lower() == name), "")
         return _clean(str(raw))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import fnmatch
 import hashlib
 import re
@@ -14,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
-from fairlead.errors import DataError, ServiceError
+from fairlead.errors import DataError, ProjectError, ServiceError
 
 _PATTERN = re.compile(r"[*?\[]")
 _CHUNK = 1 << 20
@@ -73,6 +74,8 @@ class Files:
             filesystem, path = fs.FileSystem.from_uri(base)
         except (pa.ArrowInvalid, ValueError) as cause:
             raise DataError(f"data.source.uri {uri!r}: {cause}") from cause
+        except OSError as cause:
+            raise ServiceError(f"cannot reach {uri}: {cause}") from cause
         return cls(uri, filesystem, path.rstrip("/"), pattern, suffixes)
 
     def sorted(self) -> Sequence[File]:
@@ -134,6 +137,15 @@ class Files:
                     content.update(chunk)
             total.update(f"{file.name}\0{content.hexdigest()}\n".encode())
         return total.hexdigest()
+
+
+def known_encoding(name: str) -> str:
+    """*name*, if it is an encoding that Python knows; ProjectError if not."""
+    try:
+        return codecs.lookup(name).name
+    except LookupError as cause:
+        hint = "For example utf-8, latin-1, cp1252."
+        raise ProjectError(f"data.source.encoding is {name!r}, which is no encoding", hint=hint) from cause
 
 
 @contextmanager

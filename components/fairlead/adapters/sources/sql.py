@@ -36,9 +36,9 @@ class SqlQuery:
             f"sql {self.url.render_as_string(hide_password=True)}: {' '.join(source.query.split())}"
         )
 
-    def fingerprint(self) -> None:
+    def fingerprint(self) -> str | None:
         """None: only reading can tell whether the rows of a table have changed."""
-        return
+        return None
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, in the query's own order.

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from fairlead.adapters.sources.batches import batch_of, coalesced
 from fairlead.adapters.sources.email import COLUMNS, parse_email
-from fairlead.adapters.sources.files import File, Files
+from fairlead.adapters.sources.files import File, Files, known_encoding
 from fairlead.spec.project import TextsSource
 
 _CHUNK = 500
@@ -23,7 +23,7 @@ class TextFolder:
         self.files = Files.at(source.uri, root)
         self.labels = source.labels
         self.email = source.format == "email"
-        self.encoding = source.encoding
+        self.encoding = known_encoding(source.encoding)
         self.description = f"texts {source.uri}"
 
     def fingerprint(self) -> str:
