@@ -1,6 +1,6 @@
 """How long ``fairlead --help`` takes, beside an empty interpreter and the command lines it replaces.
 
-    python benchmarks/cli.py [RUNS]
+python benchmarks/cli.py [RUNS]
 """
 
 from __future__ import annotations

@@ -29,12 +29,12 @@ IMPORTS = "import fairlead.model.stage, fairlead.adapters.tracking, mlflow, mlfl
 @dsl.component(base_image="python", install_kfp_package=False)
 def empty(number: int) -> int:
     """Import what a stage imports, and do nothing."""
-    import mlflow  # noqa: F401
+    import mlflow
     import mlflow.data.pandas_dataset  # noqa: F401
     import optuna  # noqa: F401
     import pandas  # noqa: F401, ICN001
 
-    import fairlead.adapters.tracking  # noqa: F401
+    import fairlead.adapters.tracking
     import fairlead.model.stage  # noqa: F401
 
     return number + 1

@@ -84,7 +84,9 @@ def main() -> None:
     model = estimator(winner["candidate"], winner["parameters"]).fit(x[:valid], y[:valid])
     baseline = DummyClassifier(strategy="prior").fit(x[:valid], y[:valid])
     for share in work["learning_shares"]:
-        part = estimator(winner["candidate"], winner["parameters"]).fit(x[: int(valid * share)], y[: int(valid * share)])
+        part = estimator(winner["candidate"], winner["parameters"]).fit(
+            x[: int(valid * share)], y[: int(valid * share)]
+        )
         average_precision_score(y[valid:test], part.predict_proba(x[valid:test])[:, 1])
         average_precision_score(y[: int(valid * share)], part.predict_proba(x[: int(valid * share)])[:, 1])
     threshold = 0.026

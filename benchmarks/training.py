@@ -36,13 +36,21 @@ def timed(command: list[str], folder: Path) -> float:
 def same_work(folder: Path) -> dict[str, object]:
     """The fits of the last run, for the plain script."""
     [*_, run] = sorted((folder / ".fairlead" / "runs").iterdir())
-    lines = [line for path in run.glob("fairlead-training-*/for-loop-*/search/trials") for line in path.read_text().splitlines()]
+    lines = [
+        line
+        for path in run.glob("fairlead-training-*/for-loop-*/search/trials")
+        for line in path.read_text().splitlines()
+    ]
     trials = sorted((json.loads(line) for line in lines), key=lambda trial: trial["number"])
     [found] = run.glob("fairlead-training-*/model/candidate/evaluation.json")
     evaluation = json.loads(found.read_text())
     learning = evaluation.get("learning") or [{"rows": share} for share in (0.1, 0.3, 1.0)]
     most = max(point["rows"] for point in learning)
-    return {"trials": trials, "folds": len(trials[0]["fold_values"]), "learning_shares": [p["rows"] / most for p in learning]}
+    return {
+        "trials": trials,
+        "folds": len(trials[0]["fold_values"]),
+        "learning_shares": [p["rows"] / most for p in learning],
+    }
 
 
 def main() -> int:
@@ -56,11 +64,15 @@ def main() -> int:
         copy_example("fraud", folder)
         timed([sys.executable, "generate.py", "--rows", str(rows)], folder)
         for _ in range(rounds):
-            shutil.rmtree(folder / ".fairlead", ignore_errors=True)  # nothing is reused: database, snapshot, bundle
+            shutil.rmtree(
+                folder / ".fairlead", ignore_errors=True
+            )  # nothing is reused: database, snapshot, bundle
             ours.append(timed(fairlead, folder))
             work = folder / "work.json"
             work.write_text(json.dumps(same_work(folder)))
-            theirs.append(timed([sys.executable, str(HERE / "plain_fraud.py"), str(folder / "data"), str(work)], folder))
+            theirs.append(
+                timed([sys.executable, str(HERE / "plain_fraud.py"), str(folder / "data"), str(work)], folder)
+            )
     mine, plain = statistics.median(ours), statistics.median(theirs)
     allowed = RATIO * plain + SLACK
     table(f"fraud, {rows:,} rows, median of {rounds} rounds", ("what", "seconds", "bar"),

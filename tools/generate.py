@@ -61,7 +61,9 @@ def main() -> int:
         stale += 1
         shown = path.relative_to(ROOT)
         if only_compare:
-            lines = difflib.unified_diff(present.splitlines(), wanted.splitlines(), str(shown), "generated", n=1, lineterm="")
+            lines = difflib.unified_diff(
+                present.splitlines(), wanted.splitlines(), str(shown), "generated", n=1, lineterm=""
+            )
             print("\n".join(list(lines)[:20]))
             print(f"{shown} is stale; run `make generate`\n")
         else:

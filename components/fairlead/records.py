@@ -69,10 +69,10 @@ class FolderRecord(JsonRecord):
 class Dataset(FolderRecord):
     """A snapshot: cleaned, split, named by content.
 
-    The folder ``path`` holds ``train.parquet``, ``valid.parquet``, ``test.parquet`` (canonical columns, uniform values), ``quarantine.parquet`` (rows that
-    broke the contract, with ``_reason``), ``schema.json`` (:class:`~fairlead.schema.Schema`), ``profile.json`` (training rows,
-    a :class:`~fairlead.stats.profile.Profile`), ``report.json`` (what was read, refused, changed, flagged and why) and
-    ``dataset.json`` (this record).
+    The folder ``path`` holds ``train.parquet``, ``valid.parquet``, ``test.parquet`` (canonical columns, uniform values),
+    ``quarantine.parquet`` (rows that broke the contract, with ``_reason``), ``schema.json``
+    (:class:`~fairlead.schema.Schema`), ``profile.json`` (training rows, a :class:`~fairlead.stats.profile.Profile`),
+    ``report.json`` (what was read, refused, changed, flagged and why) and ``dataset.json`` (this record).
     """
 
     FILE: ClassVar[str] = "dataset.json"
@@ -266,7 +266,9 @@ class Tracker(Protocol):
     def dataset(self, record: Dataset, sample: pd.DataFrame, context: str) -> None:
         """The data that went in (``mlflow.log_input``)."""
 
-    def trial(self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float) -> None:
+    def trial(
+        self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float
+    ) -> None:
         """One finished trial of a search; value None means it failed."""
 
 
@@ -303,7 +305,9 @@ class Registry(Protocol):
     def versions(self, name: str) -> Sequence[ModelVersion]:
         """All versions, newest first."""
 
-    def register(self, bundle: Bundle, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]) -> ModelVersion:
+    def register(
+        self, bundle: Bundle, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]
+    ) -> ModelVersion:
         """Register a bundle: the first one becomes champion, later ones challenger. The same digest again is the same version."""
 
     def promote(self, name: str, version: int, *, by: str, why: str) -> ModelVersion:

@@ -30,13 +30,19 @@ def load_function(root: Path, path: str) -> Callable[..., Any]:
                 f"{path}: there is no module {cause.name!r} in {root}",
                 hint="The path is `module:function`, relative to the folder of the project file.",
             ) from cause
-        raise UserCodeError(f"{path}: importing it needs the package {cause.name!r}, which is not installed") from cause
+        raise UserCodeError(
+            f"{path}: importing it needs the package {cause.name!r}, which is not installed"
+        ) from cause
     except Exception as cause:
         raise UserCodeError(f"{path}: importing the module raised {type(cause).__name__}: {cause}") from cause
     found = getattr(module, function, None)
     if not callable(found):
         names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
         nearest = difflib.get_close_matches(function, names, n=1)
-        hint = f"Did you mean {nearest[0]!r}?" if nearest else f"It has: {', '.join(sorted(names)) or 'no functions'}."
+        hint = (
+            f"Did you mean {nearest[0]!r}?"
+            if nearest
+            else f"It has: {', '.join(sorted(names)) or 'no functions'}."
+        )
         raise UserCodeError(f"{path}: the module has no function {function!r}", hint=hint)
     return found  # type: ignore[no-any-return]

@@ -30,7 +30,12 @@ GATES = """\
 
 
 def write_tumour_project(
-    root: Path, *, candidate: str = "logistic", workers: int = 1, gates: str = GATES, change: Mapping[int, float] | None = None
+    root: Path,
+    *,
+    candidate: str = "logistic",
+    workers: int = 1,
+    gates: str = GATES,
+    change: Mapping[int, float] | None = None,
 ) -> Path:
     """The breast cancer data of scikit-learn as a CSV file with a contract and a project file.
 
@@ -54,5 +59,7 @@ def write_tumour_project(
     (root / "contract.yaml").write_text(
         f"apiVersion: fairlead.contract/v1\ncolumns:\n{columns}\n  malignant: {{type: boolean}}\n"
     )
-    (root / "fairlead.yaml").write_text(CLASSIFICATION.format(candidate=candidate, workers=workers, gates=gates))
+    (root / "fairlead.yaml").write_text(
+        CLASSIFICATION.format(candidate=candidate, workers=workers, gates=gates)
+    )
     return root

@@ -9,15 +9,20 @@ import time
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.projects import write_tumour_project
 
 pytestmark = [pytest.mark.xdist_group("flow"), pytest.mark.slow, pytest.mark.timeout(600)]
 
 
-def fairlead(root: Path, *arguments: str, seed: str = "random", **environment: str) -> subprocess.CompletedProcess[str]:
+def fairlead(
+    root: Path, *arguments: str, seed: str = "random", **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Run the command line in *root*, in a process with the hash seed *seed*."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_TRACKING", "FAIRLEAD_"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("MLFLOW_TRACKING", "FAIRLEAD_"))
+    }
     return subprocess.run(
         [sys.executable, "-m", "fairlead.cli.main", *arguments],
         cwd=root, capture_output=True, text=True, check=False, timeout=400,
@@ -73,7 +78,11 @@ def test_every_stage_is_a_nested_mlflow_run_below_one_parent(first):
 def test_the_pages_for_people_are_there(first):
     root, _ = first
     [run] = (root / ".fairlead" / "runs").iterdir()
-    assert sorted(page.name for page in (run / "pages").iterdir()) == ["bundle.html", "data.html", "model.html"]
+    assert sorted(page.name for page in (run / "pages").iterdir()) == [
+        "bundle.html",
+        "data.html",
+        "model.html",
+    ]
 
 
 def test_off_a_terminal_progress_is_json_lines(first):
@@ -130,7 +139,9 @@ def test_a_missed_gate_ends_the_run_with_its_reason_and_registers_nothing(tmp_pa
     assert "failed" in fairlead(root, "runs").stdout
 
 
-def test_a_run_that_is_killed_leaves_nothing_half_written_and_the_next_one_gives_the_same_bundle(first, tmp_path):
+def test_a_run_that_is_killed_leaves_nothing_half_written_and_the_next_one_gives_the_same_bundle(
+    first, tmp_path
+):
     root = write_tumour_project(tmp_path / "tumour", workers=2)
     killed = subprocess.Popen(
         [sys.executable, "-m", "fairlead.cli.main", "run"], cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

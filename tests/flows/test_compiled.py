@@ -68,7 +68,10 @@ def test_artifacts_have_the_types_that_the_ui_draws(training, component, artifac
 
 def test_the_search_workers_are_a_loop_over_what_the_data_task_returns(training):
     loop = training["root"]["dag"]["tasks"]["for-loop-1"]
-    assert loop["inputs"]["parameters"]["pipelinechannel--data-Output"]["taskOutputParameter"]["producerTask"] == "data"
+    assert (
+        loop["inputs"]["parameters"]["pipelinechannel--data-Output"]["taskOutputParameter"]["producerTask"]
+        == "data"
+    )
 
 
 def test_the_namespace_has_two_roots():

@@ -1,6 +1,6 @@
 """Every route, and every way to ask wrongly, over HTTP against a real server."""
 
-# ruff: noqa: E501 - tables of messages that are compared whole
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The Open Inference Protocol, version 2: metadata, inference, and its errors."""
 
-# ruff: noqa: E501 - tables of messages that are compared whole
+
 
 from __future__ import annotations
 

@@ -65,7 +65,9 @@ class Connection:
 
         return BentomlBuilder()
 
-    def open_model(self, kind: str, file: Path, schema: Schema, trusted: Sequence[str], code: Path | None) -> Answer:
+    def open_model(
+        self, kind: str, file: Path, schema: Schema, trusted: Sequence[str], code: Path | None
+    ) -> Answer:
         """Open an exported model with the very back end that serves it."""
         from fairlead.serve.backends import open_backend
 

@@ -96,7 +96,11 @@ class MlflowRegistry:
     @staticmethod
     def _record(version: MlflowVersion, aliases: Sequence[str]) -> ModelVersion:
         tags: dict[str, Any] = dict(version.tags)
-        metrics = {key.removeprefix("metric."): float(value) for key, value in tags.items() if key.startswith("metric.")}
+        metrics = {
+            key.removeprefix("metric."): float(value)
+            for key, value in tags.items()
+            if key.startswith("metric.")
+        }
         return ModelVersion(
             name=version.name,
             version=int(version.version),
@@ -104,7 +108,9 @@ class MlflowRegistry:
             uri=tags.get(_URI, ""),
             aliases=tuple(aliases),
             run_id=version.run_id or "",
-            created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+            created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC).isoformat(
+                timespec="seconds"
+            ),
             metrics=metrics,
             tags={key: value for key, value in tags.items() if not key.startswith("metric.")},
         )
@@ -112,7 +118,11 @@ class MlflowRegistry:
 
 def _aliases_by_version(aliases: Any) -> dict[int, tuple[str, ...]]:
     """MLflow gives a mapping of alias to version, or a list of alias records, depending on the store."""
-    pairs = aliases.items() if isinstance(aliases, Mapping) else [(alias.alias, alias.version) for alias in aliases]
+    pairs = (
+        aliases.items()
+        if isinstance(aliases, Mapping)
+        else [(alias.alias, alias.version) for alias in aliases]
+    )
     by_version: dict[int, tuple[str, ...]] = {}
     for alias, version in sorted(pairs):
         by_version[int(version)] = (*by_version.get(int(version), ()), alias)

@@ -60,7 +60,8 @@ def _copy_whole(source: Path, target: Path) -> None:
         if target.is_dir() and cause.errno in (errno.EEXIST, errno.ENOTEMPTY):
             return  # another process finished the same object first
         raise ServiceError(
-            f"cannot write {target}: {cause.strerror or cause}", hint="Nothing was changed; free some space and run again."
+            f"cannot write {target}: {cause.strerror or cause}",
+            hint="Nothing was changed; free some space and run again.",
         ) from cause
 
 

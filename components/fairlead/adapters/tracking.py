@@ -104,7 +104,9 @@ def lock_digest() -> str:
 class MlflowTracker:
     """Fulfils :class:`fairlead.records.Tracker` with one MLflow run."""
 
-    def __init__(self, client: MlflowClient, settings: Settings, run_id: str, stage: str, *, owned: bool) -> None:
+    def __init__(
+        self, client: MlflowClient, settings: Settings, run_id: str, stage: str, *, owned: bool
+    ) -> None:
         """Write to the run *run_id*; *owned* says whether this tracker opened it and must close it."""
         self._client = client
         self._settings = settings
@@ -125,7 +127,9 @@ class MlflowTracker:
                 parent = {"mlflow.parentRunId": settings.parent_run} if settings.parent_run else {}
                 run = client.create_run(experiment.experiment_id, tags=parent, run_name=stage)
                 tracker = cls(client, settings, run.info.run_id, stage, owned=True)
-        tracker.tags({"fairlead.stage": stage, "fairlead.code": workspace.digest, "fairlead.lock": lock_digest()})
+        tracker.tags(
+            {"fairlead.stage": stage, "fairlead.code": workspace.digest, "fairlead.lock": lock_digest()}
+        )
         return tracker
 
     def close(self, error: BaseException | None) -> None:
@@ -150,7 +154,9 @@ class MlflowTracker:
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._log_batches(metrics=[Metric(name, float(value), now, step or 0) for name, value in values.items()])
+        self._log_batches(
+            metrics=[Metric(name, float(value), now, step or 0) for name, value in values.items()]
+        )
 
     def tags(self, values: Mapping[str, str]) -> None:
         """Set tags."""
@@ -181,7 +187,9 @@ class MlflowTracker:
             self._client.log_inputs(self.run_id, datasets=[entry])
         self.tags({"fairlead.data": record.digest})
 
-    def trial(self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float) -> None:
+    def trial(
+        self, study: str, number: int, parameters: Mapping[str, Any], value: float | None, seconds: float
+    ) -> None:
         """Add a finished trial to the optuna study *study*, which MLflow keeps as runs of the same experiment."""
         import optuna
         from optuna.trial import TrialState, create_trial
@@ -195,7 +203,9 @@ class MlflowTracker:
                 self._study = optuna.create_study(
                     storage=MlflowStorage(experiment_id=experiment), study_name=study, load_if_exists=True
                 )
-        choices = {name: optuna.distributions.CategoricalDistribution([_plain(v)]) for name, v in parameters.items()}
+        choices = {
+            name: optuna.distributions.CategoricalDistribution([_plain(v)]) for name, v in parameters.items()
+        }
         trial = create_trial(
             params={name: _plain(v) for name, v in parameters.items()},
             distributions=choices,
@@ -254,6 +264,12 @@ def list_parent_runs(settings: Settings, project: str, last: int) -> list[RunSum
             order_by=["attributes.start_time DESC"],
         )
     return [
-        RunSummary(run.info.run_id, run.info.run_name or "", run.info.start_time, run.info.status, dict(run.data.tags))
+        RunSummary(
+            run.info.run_id,
+            run.info.run_name or "",
+            run.info.start_time,
+            run.info.status,
+            dict(run.data.tags),
+        )
         for run in found
     ]

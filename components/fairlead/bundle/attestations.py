@@ -25,13 +25,14 @@ def write_attestations(
     """Write the attestations of a bundle.
 
     Args:
-        folder: Where they go: ``candidate.json``, ``evaluation.json``, ``gates.json``, ``parity.json``, ``provenance.json``.
+        folder: Where they go: ``candidate.json``, ``evaluation.json``, ``examples.json`` (valid requests), ``gates.json``,
+            ``parity.json``, ``provenance.json``.
         candidate: The model that was exported.
         provenance: Digests, run id, times.
         parity: The parity table as plain rows.
     """
     folder.mkdir(parents=True)
-    for name in (Candidate.FILE, "evaluation.json"):
+    for name in (Candidate.FILE, "evaluation.json", "examples.json"):
         origin = Path(candidate.path) / name
         if origin.is_file():
             shutil.copyfile(origin, folder / name)

@@ -20,8 +20,8 @@ def search(project: str, dataset: Input[Dataset], worker: int, trials: Output[Ar
     """
     from pathlib import Path
 
-    from fairlead.adapters.connection import connect
     from fairlead import records
+    from fairlead.adapters.connection import connect
     from fairlead.model import stage
 
     with connect("search", project) as at:
@@ -53,8 +53,8 @@ def model(
     """
     from pathlib import Path
 
-    from fairlead.adapters.connection import connect
     from fairlead import records
+    from fairlead.adapters.connection import connect
     from fairlead.model import stage
 
     with connect("model", project) as at:

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from fairlead.errors import UserCodeError
 from fairlead.heldout import MAX_ROWS, save_heldout
-from fairlead.model.persist import DATA_TYPES, copy_code, new_folder, save
+from fairlead.model.persist import copy_code, new_folder, save
+from fairlead.model.requests import example_requests
 from fairlead.model.result import Result
+from fairlead.model.rows import request_columns
 from fairlead.records import Candidate, Dataset, Workspace
 from fairlead.schema import Output, Schema
 from fairlead.schema.answers import answers_of
@@ -33,7 +35,7 @@ def write_candidate(workspace: Workspace, dataset: Dataset, result: Result, out:
     expected = _answers_again(saved.again, result)
     with new_folder(out) as folder:
         (folder / "model.skops").write_bytes(saved.content)
-        if any(name not in DATA_TYPES for name in saved.trusted):
+        if saved.trusted:
             copy_code(workspace.root, folder / "code")
         kept = evenly(len(result.test), MAX_ROWS)
         save_heldout(folder / "heldout.npz", result.test.batch.take(kept), expected[kept])
@@ -41,8 +43,12 @@ def write_candidate(workspace: Workspace, dataset: Dataset, result: Result, out:
         write_text(folder / "schema.json", result.trained.schema.to_json())
         write_text(folder / "evaluation.json", result.evaluation.to_json())
         write_text(folder / "profile.json", _profile(Path(dataset.path), result))
+        schema = result.trained.schema
+        columns = request_columns(Path(dataset.path), schema)
+        write_text(folder / "examples.json", example_requests(schema, columns))
         candidate = _record(workspace, dataset, result, saved.trusted, out)
-        write_text(folder / Candidate.FILE, candidate.to_json())
+        # Folders travel: whoever opens the record says where it is, and its bytes depend on the model only.
+        write_text(folder / Candidate.FILE, dataclasses.replace(candidate, path=".").to_json())
     return candidate
 
 

@@ -40,7 +40,7 @@ class Saved:
     content: bytes
     """The skops file."""
     trusted: tuple[str, ...]
-    """Types in it that skops does not trust by itself, sorted."""
+    """Types in it that belong to the project's own package, sorted."""
     again: Any
     """What loading the file gives."""
 
@@ -57,22 +57,20 @@ def save(pipeline: Any, root: Path) -> Saved:
     """
     try:
         content = skops.io.dumps(pipeline)
-        trusted = tuple(sorted(skops.io.get_untrusted_types(data=content)))
-        _refuse_foreign(trusted, root)
-        return Saved(content, trusted, load(content, trusted))
+        own = tuple(sorted(set(skops.io.get_untrusted_types(data=content)) - DATA_TYPES))
+        _refuse_foreign(own, root)
+        return Saved(content, own, load(content, own))
     except FairleadError:
         raise
-    except (
-        Exception
-    ) as cause:  # whatever __reduce__, __getstate__ or __setstate__ of the project's types raise
+    except Exception as cause:  # the project's types may raise anything while they are taken apart and built
         raise UserCodeError(
             f"skops cannot save {_names(pipeline)}: {cause}",
             hint="Keep plain attributes (numbers, text, arrays, estimators) and functions with a name; no lambdas, no files.",
         ) from cause
 
 
-def _refuse_foreign(trusted: Sequence[str], root: Path) -> None:
-    foreign = [name for name in trusted if name not in DATA_TYPES and not is_own(name, root)]
+def _refuse_foreign(types: Sequence[str], root: Path) -> None:
+    foreign = [name for name in types if not is_own(name, root)]
     if foreign:
         raise UserCodeError(
             f"skops cannot save {', '.join(foreign)} safely: neither scikit-learn's nor the project's own",
@@ -85,17 +83,18 @@ def load(content: bytes, trusted: Sequence[str], code: Path | None = None) -> An
 
     Args:
         content: The skops file.
-        trusted: Types beyond skops' own list that it may hold, from :func:`save`.
+        trusted: Types of the project's own package that it may hold, from :func:`save`.
         code: Folder of the project's own package, if it is not importable already.
 
     Raises:
-        IntegrityError: The file holds a type that is not in *trusted*.
+        IntegrityError: The file holds a type that is neither in *trusted* nor in :data:`DATA_TYPES`.
     """
-    unknown = sorted(set(skops.io.get_untrusted_types(data=content)) - set(trusted))
+    found = set(skops.io.get_untrusted_types(data=content))
+    unknown = sorted(found - DATA_TYPES - set(trusted))
     if unknown:
         raise IntegrityError(f"the model file holds {', '.join(unknown)}, which its record does not name")
     with _importable(code):
-        return skops.io.loads(content, trusted=list(trusted))
+        return skops.io.loads(content, trusted=sorted(found))
 
 
 def is_own(type_name: str, root: Path) -> bool:

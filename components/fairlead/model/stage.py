@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 from fairlead.errors import GateFailed
 from fairlead.model.candidates import Contender, contenders
 from fairlead.model.evaluation import Evaluation
-from fairlead.model.figures import pictures
 from fairlead.model.fit import target_of
 from fairlead.model.folder import write_candidate, write_text
 from fairlead.model.folds import Fold, fold_kind, folds
 from fairlead.model.objective import Objective
-from fairlead.model.page import ModelReport, render, training_pictures
+from fairlead.model.page import ModelReport, RenderedReport, compose
 from fairlead.model.result import Result, result_of
 from fairlead.model.rows import Rows, read_rows, schema_of
 from fairlead.model.search import CrossValidation, run_trial, sampler_of
@@ -160,9 +159,9 @@ def run(
     for warning in result.trained.warnings:
         progress.note(f"while training: {warning}")
     candidate = write_candidate(workspace, dataset, result, out)
-    report = _report(workspace, dataset, result, trials)
-    write_text(page, render(report))
-    _log(workspace, dataset, result, report, tracker, out, page)
+    rendered = compose(_report(workspace, dataset, result, trials))
+    write_text(page, rendered.html)
+    _log(workspace, dataset, result, rendered, tracker, out)
     progress.note(result.evaluation.summary)
     _stop_unless_through(result)
     return candidate
@@ -189,10 +188,9 @@ def _log(
     workspace: Workspace,
     dataset: Dataset,
     result: Result,
-    report: ModelReport,
+    rendered: RenderedReport,
     tracker: Tracker,
     out: Path,
-    page: Path,
 ) -> None:
     winner, evaluation = result.trained.trial, result.evaluation
     settings = workspace.project.model.search
@@ -219,31 +217,20 @@ def _log(
     tracker.dataset(dataset, next(sample).to_pandas(), "training")
     tracker.artifact(out / "evaluation.json")
     tracker.artifact(out / "schema.json")
-    _log_page(report, tracker, page)
+    _log_page(rendered, tracker)
 
 
-def _log_page(report: ModelReport, tracker: Tracker, page: Path) -> None:
+def _log_page(rendered: RenderedReport, tracker: Tracker) -> None:
     """The page and its pictures, under names that say what they are."""
     with tempfile.TemporaryDirectory() as scratch:
-        named = Path(scratch) / "model.html"
-        named.write_bytes(page.read_bytes())
-        tracker.artifact(named)
+        page = Path(scratch) / "model.html"
+        page.write_text(rendered.html, encoding="utf-8")
+        tracker.artifact(page)
         folder = Path(scratch) / "figures"
         folder.mkdir()
-        for number, picture in enumerate((*pictures(report.evaluation), *training_pictures(report)), start=1):
-            suffix = picture.mime.removeprefix("image/").partition("+")[0]
-            (folder / f"{number:02}-{_slug(picture.alt)}.{suffix}").write_bytes(picture.data)
+        for picture in rendered.pictures:
+            (folder / picture.filename).write_bytes(picture.data)
         tracker.artifact(folder, "figures")
-
-
-def _slug(text: str) -> str:
-    """The first words of *text* as a file name.
-
-    >>> _slug("ROC curve, area 0.91")
-    'roc-curve'
-    """
-    first = text.partition(",")[0].lower()
-    return "-".join("".join(c if c.isalnum() else " " for c in first).split()[:5]) or "figure"
 
 
 def _stop_unless_through(result: Result) -> None:
@@ -251,7 +238,7 @@ def _stop_unless_through(result: Result) -> None:
     if missed:
         lines = "\n".join(f"  {gate.outcome}: {gate.reason}" for gate in missed)
         raise GateFailed(
-            f"{len(missed)} of {len(result.gates)} gates let the model not through:\n{lines}",
+            f"{len(missed)} of {len(result.gates)} gates do not let the model through:\n{lines}",
             hint="Nothing was registered. The page of the model stage shows where it is weak.",
         )
 
@@ -271,7 +258,4 @@ def log_curves(candidate: Candidate, metrics: Any) -> None:
         return
     metrics.log_confusion_matrix(list(detail.classes), [list(row) for row in detail.confusion])
     if detail.roc is not None:
-        # The record keeps no thresholds: the UI shows them, but draws by the rates alone.
-        steps = len(detail.roc.x)
-        thresholds = [1 - place / max(1, steps - 1) for place in range(steps)]
-        metrics.log_roc_curve(list(detail.roc.x), list(detail.roc.y), thresholds)
+        metrics.log_roc_curve(list(detail.roc.x), list(detail.roc.y), list(detail.roc.at))

@@ -51,7 +51,7 @@ Handler = Callable[[bytes], Answer]
 """A request's body to an answer. Raises :class:`Refused`."""
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a failure
+class Refused(Exception):
     """The request is not served; the status says whose fault it is."""
 
     def __init__(self, status: int, error: str, *, headers: tuple[Header, ...] = (), **more: Any) -> None:
@@ -67,7 +67,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a failure
         return Answer(self.status, orjson.dumps(self.content), headers=self.headers, failures=self.failures)
 
 
-class Disconnected(Exception):  # noqa: N818 - what happened
+class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 

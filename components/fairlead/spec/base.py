@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict
 
 
-class Misfits(ValueError):  # noqa: N818 - several at once
+class Misfits(ValueError):
     """Parts of a file that do not fit each other, each named by its own place in the file."""
 
     def __init__(self, found: Sequence[tuple[tuple[str | int, ...], str]]) -> None:

@@ -21,8 +21,12 @@ EXAMPLES = "Examples:  fairlead check   |   fairlead check --fast   |   fairlead
 
 def command(
     project: ProjectFolder = Path(),
-    fast: Annotated[bool, typer.Option("--fast", help="Only the files; no data, no code, no services.")] = False,
-    candidates: Annotated[bool, typer.Option("--candidates", help="List the built-in candidates and stop.")] = False,
+    fast: Annotated[
+        bool, typer.Option("--fast", help="Only the files; no data, no code, no services.")
+    ] = False,
+    candidates: Annotated[
+        bool, typer.Option("--candidates", help="List the built-in candidates and stop.")
+    ] = False,
 ) -> None:
     """Check project file, contract, data, the project's code and the environment."""
     if candidates:

@@ -14,7 +14,9 @@ EXAMPLES = "Examples:  fairlead compile   |   fairlead compile --image registry.
 
 
 def command(
-    image: Annotated[str | None, typer.Option(help="Image that every task runs in; use a fixed tag or a digest.")] = None,
+    image: Annotated[
+        str | None, typer.Option(help="Image that every task runs in; use a fixed tag or a digest.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")] = Path("training.yaml"),
 ) -> None:
     """Compile the training pipeline."""

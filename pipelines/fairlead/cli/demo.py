@@ -24,9 +24,9 @@ EXAMPLES = "Examples:  fairlead demo   |   fairlead demo --example spam --folder
 
 def command(
     example: Annotated[str, typer.Option(help="Which example.")] = "fraud",
-    folder: Annotated[Path, typer.Option(help="Folder to work in; what is there of an earlier demo is reused.")] = Path(
-        ".fairlead/demo"
-    ),
+    folder: Annotated[
+        Path, typer.Option(help="Folder to work in; what is there of an earlier demo is reused.")
+    ] = Path(".fairlead/demo"),
 ) -> None:
     """Run an example end to end: data, plan, run, gates, bundle, server, real requests."""
     from fairlead.cli.plan import show_plan
@@ -158,4 +158,3 @@ def _get(url: str) -> Any:
 def _short(value: Any, limit: int = 300) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= limit else f"{text[:limit]}…"
-

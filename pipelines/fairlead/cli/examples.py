@@ -17,7 +17,9 @@ def examples_folder() -> Path:
         for folder in (root / "examples", root.parent.parent / "examples"):
             if folder.is_dir():
                 return folder
-    raise ProjectError("this installation of fairlead has no examples", hint="Install it from the wheel or a checkout.")
+    raise ProjectError(
+        "this installation of fairlead has no examples", hint="Install it from the wheel or a checkout."
+    )
 
 
 def example_names() -> list[str]:
@@ -35,4 +37,6 @@ def copy_example(name: str, to: Path) -> None:
         raise ProjectError(f"there is no example {name!r}", hint=f"There are: {', '.join(example_names())}.")
     if to.is_dir() and any(to.iterdir()):
         raise ProjectError(f"{to} is not empty", hint="Name a folder that does not exist yet.")
-    shutil.copytree(examples_folder() / name, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+    shutil.copytree(
+        examples_folder() / name, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns(*_NOT_COPIED)
+    )

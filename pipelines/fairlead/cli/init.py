@@ -11,7 +11,9 @@ import typer
 from fairlead.cli.show import say
 
 NAME = "init"
-EXAMPLES = "Examples:  fairlead init churn   |   fairlead init myfraud --example fraud   |   fairlead init --list"
+EXAMPLES = (
+    "Examples:  fairlead init churn   |   fairlead init myfraud --example fraud   |   fairlead init --list"
+)
 
 _TEMPLATE = """\
 # yaml-language-server: $schema={schema}

@@ -11,7 +11,9 @@ import typer
 from fairlead.cli.options import ProjectFolder, place_of
 from fairlead.cli.show import say, table
 
-app = typer.Typer(help="Registered versions of the project's model.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Registered versions of the project's model.", no_args_is_help=True, rich_markup_mode=None
+)
 
 Version = Annotated[int, typer.Argument(min=1, help="Version number.")]
 
@@ -22,7 +24,13 @@ def list_(project: ProjectFolder = Path()) -> None:
     place = place_of(project)
     name = place.project().name
     rows = [
-        (found.version, ", ".join(found.aliases), found.digest[:16], found.tags.get("fairlead.format", ""), found.created)
+        (
+            found.version,
+            ", ".join(found.aliases),
+            found.digest[:16],
+            found.tags.get("fairlead.format", ""),
+            found.created,
+        )
         for found in place.registry().versions(name)
     ]
     if rows:
@@ -55,9 +63,15 @@ def compare(this: Version, other: Version, project: ProjectFolder = Path()) -> N
     names = sorted(left.metrics.keys() | right.metrics.keys())
     rows = [(metric, *(_figure(side.metrics.get(metric)) for side in (left, right)), _change(left.metrics, right.metrics, metric))
             for metric in names]  # fmt: skip
-    table(f"{name}: version {this} and {other}", ("metric", f"version {this}", f"version {other}", "change"), rows)
+    table(
+        f"{name}: version {this} and {other}",
+        ("metric", f"version {this}", f"version {other}", "change"),
+        rows,
+    )
     if left.tags.get("fairlead.data") != right.tags.get("fairlead.data"):
-        say("The two were measured on different snapshots: a gate with not_worse_than compares on the same rows.")
+        say(
+            "The two were measured on different snapshots: a gate with not_worse_than compares on the same rows."
+        )
 
 
 @app.command("promote", epilog="Example:  fairlead models promote 4 --why 'reviewed by payments-risk'")

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 ProjectFolder = Annotated[
     Path,
     typer.Option(
-        "--project", "-C", envvar="FAIRLEAD_PROJECT", help="Folder with fairlead.yaml.", show_default="this folder"
+        "--project",
+        "-C",
+        envvar="FAIRLEAD_PROJECT",
+        help="Folder with fairlead.yaml.",
+        show_default="this folder",
     ),
 ]
 
@@ -80,6 +84,7 @@ def place_of(folder: Path) -> Place:
     root = folder.resolve()
     if not (root / "fairlead.yaml").is_file():
         raise ProjectError(
-            f"no fairlead.yaml in {root}", hint="Go to a project's folder, name one with -C, or start one: `fairlead init`."
+            f"no fairlead.yaml in {root}",
+            hint="Go to a project's folder, name one with -C, or start one: `fairlead init`.",
         )
     return Place(root)

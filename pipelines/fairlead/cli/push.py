@@ -17,7 +17,9 @@ EXAMPLES = "Examples:  fairlead push   |   fairlead push --to /mnt/fairlead"
 
 def command(
     project: ProjectFolder = Path(),
-    to: Annotated[Path | None, typer.Option(help="Store to push to, a folder. Default: the project's own.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="Store to push to, a folder. Default: the project's own.")
+    ] = None,
 ) -> None:
     """Store the project as one archive and print the value for the pipeline's parameter `project`."""
     from fairlead.adapters import archives

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
     from fairlead.runners.local import RunnerName, RunResult
 
 NAME = "run"
-EXAMPLES = "Examples:  fairlead run   |   fairlead run -C examples/fraud   |   fairlead run --runner reference"
+EXAMPLES = (
+    "Examples:  fairlead run   |   fairlead run -C examples/fraud   |   fairlead run --runner reference"
+)
 
 
 def command(
     project: ProjectFolder = Path(),
     runner: Annotated[
-        str, typer.Option(help="local: tasks forked from a warm process. reference: KFP's own SubprocessRunner.")
+        str,
+        typer.Option(help="local: tasks forked from a warm process. reference: KFP's own SubprocessRunner."),
     ] = "local",
 ) -> None:
     """Run the training pipeline on this machine: data, search, model, gates, bundle, registration."""
@@ -65,7 +68,9 @@ def run_project(place: Place, runner: RunnerName = "local") -> RunResult:
         return server.call(function, *args, environment={}, log=folder / "logs" / "runner.log")
 
     inputs = warmly(_inputs_of_folder, str(place.root))
-    parent = warmly(open_parent_run, settings, place.project().name, {"fairlead.run": name, "fairlead.runner": runner})
+    parent = warmly(
+        open_parent_run, settings, place.project().name, {"fairlead.run": name, "fairlead.runner": runner}
+    )
     outcome: tuple[str, Mapping[str, str]] = ("KILLED", {})
     try:
         with watcher() as watch:
@@ -93,7 +98,9 @@ def _inputs_of_folder(root: str) -> Any:
 def show_result(place: Place, result: RunResult) -> None:
     """Print the gates, the bundle and where to look."""
     show_gates(result.folder)
-    bundle = json.loads((place.store().path("bundles", result.bundle_digest) / "bundle.json").read_text(encoding="utf-8"))
+    bundle = json.loads(
+        (place.store().path("bundles", result.bundle_digest) / "bundle.json").read_text(encoding="utf-8")
+    )
     say(f"bundle {result.bundle_digest[:16]} ({bundle['format']}) in {result.seconds:.1f} s")
     say_pages(result.folder)
     settings = place.settings()
@@ -121,7 +128,9 @@ def say_pages(folder: Path) -> None:
 
 
 def _shown(parameters: Mapping[str, Any]) -> str:
-    return " ".join(f"{name}={number(value) if isinstance(value, float) else value}" for name, value in parameters.items())
+    return " ".join(
+        f"{name}={number(value) if isinstance(value, float) else value}" for name, value in parameters.items()
+    )
 
 
 def _figure(value: float | None) -> float | str:

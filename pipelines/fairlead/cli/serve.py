@@ -65,5 +65,6 @@ def refuse_taken_port(host: str, port: int) -> None:
             probe.bind((host, port))
         except OSError as cause:
             raise ServiceError(
-                f"port {port} on {host} cannot be used: {cause.strerror}", hint="Choose another one with --port."
+                f"port {port} on {host} cannot be used: {cause.strerror}",
+                hint="Choose another one with --port.",
             ) from cause

@@ -25,11 +25,11 @@ def say(text: str = "") -> None:
     print(text)  # noqa: T201
 
 
-def console() -> Console:
-    """A console on standard output."""
+def console(stream: TextIO | None = None) -> Console:
+    """A console on *stream*, by default standard output as it is now: a run redirects it to a log later."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(file=stream or sys.stdout, highlight=False)
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -63,9 +63,9 @@ def _cell(value: Any) -> Any:
     return value if isinstance(value, (int, float)) and not isinstance(value, bool) else str(value)
 
 
-def watcher(stream: TextIO = sys.stdout) -> TerminalWatcher | LineWatcher:
-    """The watcher that fits *stream*."""
-    return TerminalWatcher(console()) if stream.isatty() else LineWatcher(stream)
+def watcher() -> TerminalWatcher | LineWatcher:
+    """The watcher that fits standard output."""
+    return TerminalWatcher(console()) if sys.stdout.isatty() else LineWatcher(sys.stdout)
 
 
 class LineWatcher:

@@ -127,11 +127,17 @@ class StartTask(Protocol):
         """Run the command and wait for its end."""
 
 
-def _orchestrate(flow: Callable[..., Any], arguments: Mapping[str, Any], folder: Path, start: StartTask) -> Any:
+def _orchestrate(
+    flow: Callable[..., Any], arguments: Mapping[str, Any], folder: Path, start: StartTask
+) -> Any:
     """Have KFP's orchestrator run the graph, with *start* for every task. Returns the pipeline's output."""
     from kfp import local
 
-    with (folder / "logs" / "orchestrator.log").open("a") as log, contextlib.redirect_stdout(log), _starting(start):
+    with (
+        (folder / "logs" / "orchestrator.log").open("a") as log,
+        contextlib.redirect_stdout(log),
+        _starting(start),
+    ):
         warnings.filterwarnings("ignore", message="You may be attemping to run", category=RuntimeWarning)
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
         return flow(**arguments).output
@@ -166,7 +172,9 @@ def _warm_start(server: WarmServer, settings: Settings, folder: Path, tell: Watc
                 parsed.arguments,
                 environment={**settings.to_environment(), **(env_vars or {})},
                 log=folder / "logs" / f"{task.name}.log",
-                on_event=tell,
+                on_event=lambda event: tell(
+                    replace(event, stage=task.name)
+                ),  # two workers are one stage, two tasks
             )
         return task.code
 
@@ -241,7 +249,9 @@ def _reason(settings: Settings, folder: Path, cause: RuntimeError) -> FairleadEr
     if not tasks:
         return TaskCrashed(str(cause))
     last_lines = tasks[-1].read_text(encoding="utf-8", errors="replace").strip().splitlines()[-5:]
-    return TaskCrashed(f"{tasks[-1].stem} crashed:\n" + "\n".join(last_lines), hint=f"The whole log: {tasks[-1]}")
+    return TaskCrashed(
+        f"{tasks[-1].stem} crashed:\n" + "\n".join(last_lines), hint=f"The whole log: {tasks[-1]}"
+    )
 
 
 def _collect_pages(folder: Path) -> None:

@@ -93,7 +93,9 @@ def plan_of(last: RunInputs | None, now: RunInputs) -> list[Step]:
     return steps
 
 
-def inputs_of(sections: Mapping[str, Any], *, source: str | None, contract: bytes, code: str, lock: str) -> RunInputs:
+def inputs_of(
+    sections: Mapping[str, Any], *, source: str | None, contract: bytes, code: str, lock: str
+) -> RunInputs:
     """Digest the inputs. *sections* is the project file as a mapping."""
     return RunInputs(
         source=source or "",
@@ -110,7 +112,9 @@ def code_digest(root: Path) -> str:
     """Digest of the project's Python files: what the archive holds beside project file and contract."""
     from fairlead.adapters.archives import code_files
 
-    return _digest({name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in code_files(root)})
+    return _digest(
+        {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in code_files(root)}
+    )
 
 
 def read_last(state: Path) -> RunInputs | None:

@@ -25,7 +25,8 @@ from fairlead.adapters.progress import Event, send_events_to
 from fairlead.errors import FairleadError
 
 ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_THREAD_LIMIT"), "1"
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_THREAD_LIMIT"),
+    "1",
 )
 """One arithmetic thread a task: results do not depend on the number of cores, and the server stays safe to fork."""
 
@@ -50,10 +51,10 @@ PRELOAD = (
     "skl2onnx",
     "treelite",
     "skops.io",
-    "bentoml",
     "kfp.dsl.executor_main",
 )
-"""What the stages import, so that no task has to. ONNX Runtime is left out: loading it starts a thread."""
+"""What the stages import, so that no task has to. ONNX Runtime is left out, because loading it
+starts a thread, and BentoML, because Bentos are built in a process of their own."""
 
 _SAFE_TO_FORK = {
     **ONE_THREAD,
@@ -149,7 +150,9 @@ class WarmServer:
             case _Crash(text):
                 raise TaskCrashed(text, hint=f"The whole log: {log}")
             case _:
-                raise TaskCrashed(f"the task's process ended with code {child.exitcode}", hint=f"The whole log: {log}")
+                raise TaskCrashed(
+                    f"the task's process ended with code {child.exitcode}", hint=f"The whole log: {log}"
+                )
 
 
 def _outcome(receiving: Connection, on_event: Callable[[Event], None]) -> _Result | _Failure | _Crash | None:
@@ -166,7 +169,11 @@ def _outcome(receiving: Connection, on_event: Callable[[Event], None]) -> _Resul
 
 
 def _serve_call(
-    function: Callable[..., Any], args: tuple[Any, ...], environment: dict[str, str], log: str, sending: Connection
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    environment: dict[str, str],
+    log: str,
+    sending: Connection,
 ) -> None:
     """The child's whole life."""
     os.environ.update(environment)

@@ -95,7 +95,9 @@ def test_a_kill_during_a_put_leaves_nothing_that_is_read_and_the_next_put_succee
 
 def test_the_archive_holds_project_contract_and_code_and_no_data(project, store, tmp_path):
     workspace = archives.unpack(archives.push(project, store, tmp_path / "scratch"), tmp_path / "unpacked")
-    files = sorted(str(path.relative_to(workspace.root)) for path in workspace.root.rglob("*") if path.is_file())
+    files = sorted(
+        str(path.relative_to(workspace.root)) for path in workspace.root.rglob("*") if path.is_file()
+    )
     assert files == ["contract.yaml", "fairlead.yaml", "features/more.py"]
     assert workspace.project.name == "small"
 

@@ -31,11 +31,22 @@ CONTRACT = "apiVersion: fairlead.contract/v1\ncolumns: {x: {type: number}, y: {t
 
 
 def workspace(name: str) -> Workspace:
-    return Workspace(Path(), parse_project(PROJECT.format(name=name)), parse_contract(CONTRACT), digest="c0de")
+    return Workspace(
+        Path(), parse_project(PROJECT.format(name=name)), parse_contract(CONTRACT), digest="c0de"
+    )
 
 
 def bundle(name: str, digest: str) -> Bundle:
-    return Bundle(path="", name=name, digest=digest, format="onnx", parity=(), candidate="logistic", dataset="d", uri="file:///b")
+    return Bundle(
+        path="",
+        name=name,
+        digest=digest,
+        format="onnx",
+        parity=(),
+        candidate="logistic",
+        dataset="d",
+        uri="file:///b",
+    )
 
 
 @pytest.fixture(scope="module", params=["server", "sqlite"])
@@ -99,7 +110,9 @@ def test_the_snapshot_is_logged_as_an_input_with_its_digest(settings, name):
     assert json.loads(entry.dataset.profile)["num_rows"] == 2
 
 
-@pytest.mark.parametrize(("error", "status"), [(None, "FINISHED"), (ValueError("no"), "FAILED")], ids=["done", "failed"])
+@pytest.mark.parametrize(
+    ("error", "status"), [(None, "FINISHED"), (ValueError("no"), "FAILED")], ids=["done", "failed"]
+)
 def test_closing_ends_the_run_with_its_outcome(settings, name, error, status):
     tracker = MlflowTracker.open(settings, workspace(name), "data")
     tracker.close(error)
@@ -123,7 +136,9 @@ def test_stages_are_nested_below_the_run_of_the_pipeline(settings, name):
 
 def test_pipeline_runs_are_listed_newest_first_with_their_outcome(settings, name):
     for run, status in (("r1", "FINISHED"), ("r2", "FAILED")):
-        close_parent_run(settings, open_parent_run(settings, name, {"fairlead.run": run}), status, {"fairlead.bundle": run})
+        close_parent_run(
+            settings, open_parent_run(settings, name, {"fairlead.run": run}), status, {"fairlead.bundle": run}
+        )
     listed = list_parent_runs(settings, name, last=5)
     assert [(run.name, run.status, run.tags["fairlead.bundle"]) for run in listed] == [
         ("r2", "FAILED", "r2"), ("r1", "FINISHED", "r1")
@@ -156,7 +171,9 @@ def test_the_first_version_becomes_champion_and_the_next_challenger(settings, na
 def test_registering_a_digest_again_changes_nothing(settings, name):
     registry = MlflowRegistry(settings)
     run = MlflowTracker.open(settings, workspace(name), "bundle").run_id
-    assert registry.register(bundle(name, "aa"), run, {}, {}) == registry.register(bundle(name, "aa"), run, {}, {})
+    assert registry.register(bundle(name, "aa"), run, {}, {}) == registry.register(
+        bundle(name, "aa"), run, {}, {}
+    )
 
 
 def test_promoting_moves_the_alias_and_keeps_who_and_why(settings, name):

@@ -61,7 +61,9 @@ def test_importing_the_command_line_loads_nothing_heavy():
     assert loaded.strip() == "[]"
 
 
-@pytest.mark.parametrize("verb", ["check", "plan", "run", "serve", "push", "runs", "data infer", "models list"])
+@pytest.mark.parametrize(
+    "verb", ["check", "plan", "run", "serve", "push", "runs", "data infer", "models list"]
+)
 def test_a_verb_outside_a_project_says_where_it_looked_and_what_to_do(fairlead, verb, tmp_path):
     result = fairlead(*verb.split())
     assert result.code == 2
@@ -121,7 +123,9 @@ def test_compile_writes_the_pipeline_with_the_image_for_every_task(fairlead, tmp
     assert images == {"registry.example/pipeline:7"}
 
 
-@pytest.mark.parametrize("image", ["fairlead/pipeline", "fairlead/pipeline:latest", "localhost:5000/pipeline"])
+@pytest.mark.parametrize(
+    "image", ["fairlead/pipeline", "fairlead/pipeline:latest", "localhost:5000/pipeline"]
+)
 def test_compile_refuses_an_image_without_a_fixed_tag(fairlead, image):
     result = fairlead("compile", "--image", image)
     assert result.code == 2
@@ -131,7 +135,10 @@ def test_compile_refuses_an_image_without_a_fixed_tag(fairlead, image):
 def test_check_fast_reads_only_the_files(fairlead, project):
     (project / "rows.csv").unlink()
     result = fairlead("check", "--fast")
-    assert (result.code, result.out) == (0, "✓ project file and contract: small, task classification, 2 columns\n")
+    assert (result.code, result.out) == (
+        0,
+        "✓ project file and contract: small, task classification, 2 columns\n",
+    )
 
 
 def test_check_reports_every_part_and_fails_with_the_first_ones_code(fairlead, project, monkeypatch):

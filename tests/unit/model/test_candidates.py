@@ -102,6 +102,14 @@ def test_categories_are_native_only_if_the_space_says_so(tmp_path):
     assert native.estimator({"native_categories": True}).categorical_features == list(schema.categorical)
 
 
+def test_native_categories_can_be_saved(tmp_path):
+    schema, rows, _ = rows_of("classification", tmp_path / "d")
+    entry = {"name": "hist_gradient_boosting", "space": {"native_categories": [True], "max_iter": [3]}}
+    pipeline = fitted(contender_of("classification", entry, schema, tmp_path), schema, rows)
+    again = save(pipeline, tmp_path).again
+    assert np.array_equal(ask(pipeline, schema.output, rows.array), ask(again, schema.output, rows.array))
+
+
 def test_every_random_state_is_seeded(tmp_path):
     contender = contender_of(
         "classification", "random_forest", cancer().schema, tmp_path, search={"seed": 11}

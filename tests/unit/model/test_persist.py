@@ -60,7 +60,7 @@ def test_a_type_of_the_projects_own_package_is_named_and_saved(project):
 
 def test_a_function_of_the_projects_own_package_is_named_and_saved(project):
     saved = save(FunctionTransformer(module_of(project).halved).fit(ROWS), project[0])
-    assert f"{project[1]}.halved" in saved.trusted
+    assert saved.trusted == (f"{project[1]}.halved",)
     assert saved.again.transform(ROWS).tolist() == [[0.5], [1.5]]
 
 

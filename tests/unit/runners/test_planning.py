@@ -21,7 +21,16 @@ LAST = RunInputs(source="s", contract="c", data="d", model="m", problem="p", cod
         ({"source": ""}, ["data", "search", "model", "bundle"]),
         ({"lock": "x"}, ["data", "search", "model", "bundle"]),
     ],
-    ids=["nothing", "rows", "contract", "model section", "project code", "outcome values", "only reading can tell", "packages"],
+    ids=[
+        "nothing",
+        "rows",
+        "contract",
+        "model section",
+        "project code",
+        "outcome values",
+        "only reading can tell",
+        "packages",
+    ],
 )
 def test_a_change_runs_its_stage_and_all_that_follow(changed, runs):
     steps = plan_of(LAST, replace(LAST, bundle="", **changed))
@@ -41,7 +50,9 @@ def test_the_last_run_is_remembered(tmp_path):
     assert read_last(tmp_path) == LAST
 
 
-@pytest.mark.parametrize("content", [None, "{", "{}", '{"unknown": 1}'], ids=["missing", "cut off", "empty", "another version"])
+@pytest.mark.parametrize(
+    "content", [None, "{", "{}", '{"unknown": 1}'], ids=["missing", "cut off", "empty", "another version"]
+)
 def test_a_record_that_cannot_be_read_counts_as_no_earlier_run(tmp_path, content):
     if content is not None:
         (tmp_path / "last-run.json").write_text(content)

@@ -60,7 +60,9 @@ def server() -> WarmServer:
 
 
 def call(server: WarmServer, tmp_path: Path, function, *args, environment=None, on_event=lambda event: None):
-    return server.call(function, *args, environment=environment or {}, log=tmp_path / "log", on_event=on_event)
+    return server.call(
+        function, *args, environment=environment or {}, log=tmp_path / "log", on_event=on_event
+    )
 
 
 def test_a_call_returns_what_the_function_returns(server, tmp_path):
@@ -98,7 +100,10 @@ def test_a_killed_child_is_a_crash_and_the_server_goes_on(server, tmp_path):
 def test_progress_events_reach_the_caller_in_order(server, tmp_path):
     seen: list[Event] = []
     call(server, tmp_path, report_progress, on_event=seen.append)
-    assert [(event.kind, event.text, event.done) for event in seen[:2]] == [("note", "42 rows", 0), ("bar", "reading", 10)]
+    assert [(event.kind, event.text, event.done) for event in seen[:2]] == [
+        ("note", "42 rows", 0),
+        ("bar", "reading", 10),
+    ]
 
 
 def test_every_module_of_the_preload_list_is_loaded_in_a_child(server, tmp_path):

@@ -1,6 +1,6 @@
 """Which values a request may carry, and what is said of those it may not."""
 
-# ruff: noqa: E501 - tables of messages that are compared whole
+
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A project file that is wrong says where, what stands there, which rule it breaks and what would be right."""
 
-# ruff: noqa: E501, ISC004 - tables of messages that are compared whole
+# ruff: noqa: ISC004 - tables of messages that are compared whole
 
 from __future__ import annotations
 
