@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import csv
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -94,7 +95,7 @@ def expected_lines(day: date) -> np.ndarray:
 
 
 def sell(rng: np.random.Generator, rows: int) -> list[Line]:
-    """About *rows* lines of honest sales, in invoices of one to six lines."""
+    """Honest sales of about *rows* orders of a product, in invoices of one to six; the same product is one line."""
     days = open_days()
     share = np.array([expected_lines(day) for day in days])
     counts = rng.poisson(share * rows / share.sum())
@@ -112,9 +113,9 @@ def _invoice(rng: np.random.Generator, number: int, day: date, products: Sequenc
     at = datetime.combine(day, time(8)) + timedelta(minutes=int(rng.integers(600)))
     customer = "" if rng.random() < NO_CUSTOMER_SHARE else f"{rng.integers(12_400, 12_520)}.0"
     country = str(rng.choice(COUNTRIES, p=COUNTRY_SHARE))
-    for product in products:
+    for product, orders in Counter(products).items():
         code, description, price, _, _ = PRODUCTS[product]
-        quantity = int(rng.choice(PACKS, p=PACK_SHARE))
+        quantity = int(rng.choice(PACKS, size=orders, p=PACK_SHARE).sum())
         yield Line(str(number), code, description, quantity, at, price, customer, country)
 
 
@@ -198,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Generate a small shop's invoices, one CSV file a day.")
     option = parser.add_argument
     option("--out", type=Path, default=Path("invoices"), help="folder to write (default: invoices)")
-    option("--rows", type=int, default=6000, help="about as many sales (default: 6000); dirt comes on top")
+    option("--rows", type=int, default=6000, help="about as many orders (default: 6000); dirt comes on top")
     option("--seed", type=int, default=5, help="the same seed gives the same files (default: 5)")
     asked = parser.parse_args(arguments)
     lines = generate(asked.rows, asked.seed)

@@ -75,6 +75,12 @@ def test_every_stage_is_a_nested_mlflow_run_below_one_parent(first):
     assert parent.data.tags["fairlead.bundle"] == digest_of(root)
 
 
+def stage_run(client, stage: str):
+    experiment = client.get_experiment_by_name("tumour")
+    [run] = client.search_runs([experiment.experiment_id], f"tags.`fairlead.stage` = '{stage}'")
+    return run
+
+
 def test_the_pages_for_people_are_there(first):
     root, _ = first
     [run] = (root / ".fairlead" / "runs").iterdir()
@@ -126,6 +132,40 @@ def test_the_same_inputs_give_the_same_digest_and_a_changed_row_another(tmp_path
         digests.append(run_digest(root, seed=seed))
         assert format_of(root) == expected
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_run_logs_to_the_server_that_mlflow_tracking_uri_names(first, tmp_path, mlflow_server):
+    from mlflow import MlflowClient
+
+    root = write_tumour_project(tmp_path / "tumour")
+    ran = fairlead(root, "run", MLFLOW_TRACKING_URI=mlflow_server)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    client = MlflowClient(mlflow_server)
+    version = client.get_model_version_by_alias("tumour", "champion")
+    assert version.tags["fairlead.bundle.digest"] == digest_of(root)
+    logged = {found.path for found in client.list_artifacts(stage_run(client, "model").info.run_id)}
+    assert {"model.html", "figures", "evaluation.json"} <= logged
+    assert not (root / ".fairlead" / "mlflow.db").exists()
+
+
+def test_a_served_bundle_answers_what_the_model_was_asked_in_training(first):
+    import httpx
+
+    from fairlead.cli.demo import serving
+
+    root, _ = first
+    bundle = root / ".fairlead" / "store" / "bundles" / digest_of(root)
+    body = json.loads((bundle / "attestations" / "examples.json").read_text())
+    [table] = root.glob(".fairlead/runs/*/fairlead-training-*/model/candidate/predictions.parquet")
+    import pyarrow.parquet as pq
+
+    trained = pq.read_table(table).slice(0, len(body["rows"]))
+    with serving(bundle) as url:
+        answers = httpx.post(f"{url}/predict", json=body).json()["predictions"]
+    assert [answer["label"] for answer in answers] == trained.column("predicted").to_pylist()
+    assert [answer["probability"] for answer in answers] == pytest.approx(
+        trained.column("probability.true").to_pylist(), abs=1e-4
+    )
 
 
 def test_a_missed_gate_ends_the_run_with_its_reason_and_registers_nothing(tmp_path):

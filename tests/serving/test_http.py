@@ -1,7 +1,5 @@
 """Every route, and every way to ask wrongly, over HTTP against a real server."""
 
-
-
 from __future__ import annotations
 
 import json

@@ -1,7 +1,5 @@
 """The Open Inference Protocol, version 2: metadata, inference, and its errors."""
 
-
-
 from __future__ import annotations
 
 import json

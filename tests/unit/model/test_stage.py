@@ -92,7 +92,8 @@ def cancer_run(tmp_path_factory):
 def test_the_folder_holds_what_the_record_says(cancer_run):
     names = sorted(path.name for path in (cancer_run.folder / "candidate").iterdir())
     assert names == [
-        "candidate.json", "evaluation.json", "examples.json", "heldout.npz", "model.skops", "predictions.parquet", "profile.json", "schema.json",
+        "candidate.json", "evaluation.json", "examples.json", "heldout.npz",
+        "model.skops", "predictions.parquet", "profile.json", "schema.json",
     ]  # fmt: skip
 
 

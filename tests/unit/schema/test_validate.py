@@ -1,7 +1,5 @@
 """Which values a request may carry, and what is said of those it may not."""
 
-
-
 from __future__ import annotations
 
 import json
