@@ -59,15 +59,13 @@ def prepare(example: str, root: Path) -> Place:
     heading(f"0  the example {example}")
     if not (root / "fairlead.yaml").exists():
         copy_example(example, root)
-    generate = root / "generate.py"
-    marker = root / ".generated"
-    if generate.exists() and not marker.exists():
+    place = Place(root)
+    if not (root / place.project().data.source.uri).exists():
         started = time.monotonic()
-        subprocess.run([sys.executable, str(generate)], cwd=root, check=True)
-        marker.touch()
+        subprocess.run([sys.executable, "generate.py"], cwd=root, check=True)
         say(f"generated its data in {time.monotonic() - started:.1f} s")
     say(f"in {root}")
-    return Place(root)
+    return place
 
 
 def ask_the_champion(place: Place) -> None:

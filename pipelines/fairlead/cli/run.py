@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,8 +57,11 @@ def run_project(place: Place, runner: RunnerName = "local") -> RunResult:
 
     settings = place.settings()
     check_reachable(settings.tracking_uri)
+    started = time.monotonic()
     server = WarmServer()
-    server.start()  # the imports go on while the project is read and packed
+    server.start()  # the imports go on while kfp is loaded here and the project is packed
+    import fairlead.flows.training  # noqa: F401
+
     with tempfile.TemporaryDirectory(prefix="fairlead-") as scratch:
         value = archives.push(place.root, place.store(), Path(scratch))
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{value[-64:][:6]}"
@@ -86,7 +90,7 @@ def run_project(place: Place, runner: RunnerName = "local") -> RunResult:
     finally:
         warmly(close_parent_run, settings, parent, *outcome)
     write_last(place.state, inputs, result.bundle_digest)
-    return result
+    return replace(result, seconds=time.monotonic() - started)
 
 
 def _inputs_of_folder(root: str) -> Any:
