@@ -83,12 +83,10 @@ def main() -> None:
     winner = work["trials"][int(np.argmax(values))]
     model = estimator(winner["candidate"], winner["parameters"]).fit(x[:valid], y[:valid])
     baseline = DummyClassifier(strategy="prior").fit(x[:valid], y[:valid])
-    for share in work["learning_shares"]:
-        part = estimator(winner["candidate"], winner["parameters"]).fit(
-            x[: int(valid * share)], y[: int(valid * share)]
-        )
+    for rows in work["learning_rows"]:
+        part = estimator(winner["candidate"], winner["parameters"]).fit(x[:rows], y[:rows])
         average_precision_score(y[valid:test], part.predict_proba(x[valid:test])[:, 1])
-        average_precision_score(y[: int(valid * share)], part.predict_proba(x[: int(valid * share)])[:, 1])
+        average_precision_score(y[:rows], part.predict_proba(x[:rows])[:, 1])
     threshold = 0.026
     model.predict_proba(x[valid:test])
     scores = {}

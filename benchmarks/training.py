@@ -19,6 +19,7 @@ from pathlib import Path
 
 from fairlead.cli.examples import copy_example
 from fairlead.cli.show import say, table
+from fairlead.model.learning import sizes
 
 RATIO, SLACK = 1.25, 10.0
 HERE = Path(__file__).parent
@@ -42,14 +43,11 @@ def same_work(folder: Path) -> dict[str, object]:
         for line in path.read_text().splitlines()
     ]
     trials = sorted((json.loads(line) for line in lines), key=lambda trial: trial["number"])
-    [found] = run.glob("fairlead-training-*/model/candidate/evaluation.json")
-    evaluation = json.loads(found.read_text())
-    learning = evaluation.get("learning") or [{"rows": share} for share in (0.1, 0.3, 1.0)]
-    most = max(point["rows"] for point in learning)
+    [found] = run.glob("fairlead-training-*/data/dataset/dataset.json")
     return {
         "trials": trials,
         "folds": len(trials[0]["fold_values"]),
-        "learning_shares": [p["rows"] / most for p in learning],
+        "learning_rows": sizes(json.loads(found.read_text())["rows"]["train"]),
     }
 
 

@@ -15,7 +15,7 @@
     └── NotFound                     exit 9   no such run, model or bundle
 
 A message names the value, the rule and the way out. The cause is chained (``raise … from cause``), so that
-``--debug`` can show it. Anything that is not a FairleadError is a bug, and is shown with its traceback.
+a task's log shows it. Anything that is not a FairleadError is a bug, and is shown with its traceback.
 """
 
 from __future__ import annotations

@@ -53,13 +53,18 @@ class FolderRecord(JsonRecord):
         """Read the record of *folder*. Its ``path`` becomes *folder*, because folders travel between machines.
 
         Raises:
-            IntegrityError: The folder holds no such record, so it is not what it is taken for.
+            IntegrityError: The folder holds no such record, or one that cannot be read, so it is not what it is taken for.
         """
         try:
             text = (Path(folder) / cls.FILE).read_text(encoding="utf-8")
         except OSError as cause:
             raise IntegrityError(f"{folder} is no {cls.__name__.lower()}: it has no {cls.FILE}") from cause
-        return cls(**(json.loads(text) | {"path": str(folder)}))
+        try:
+            return cls(**(json.loads(text) | {"path": str(folder)}))
+        except (ValueError, TypeError) as cause:
+            raise IntegrityError(
+                f"{Path(folder) / cls.FILE} is no {cls.__name__.lower()} that this version reads: {cause}"
+            ) from cause
 
 
 # ---------------------------------------------------------------------------------------------- data → model
@@ -79,7 +84,7 @@ class Dataset(FolderRecord):
 
     path: str
     digest: str
-    """SHA-256 over the content of the splits and the schema, hexadecimal."""
+    """SHA-256 over the content of the splits, the schema and the profile, hexadecimal."""
     source: str
     """Where the rows came from, for people and for ``mlflow.log_input``."""
     rows: Mapping[str, int]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.errors import UserCodeError
+from fairlead.nearest import did_you_mean
 
 
 def load_function(root: Path, path: str) -> Callable[..., Any]:
@@ -33,16 +33,12 @@ def load_function(root: Path, path: str) -> Callable[..., Any]:
         raise UserCodeError(
             f"{path}: importing it needs the package {cause.name!r}, which is not installed"
         ) from cause
-    except Exception as cause:
+    except (Exception, SystemExit) as cause:  # a script calls sys.exit
         raise UserCodeError(f"{path}: importing the module raised {type(cause).__name__}: {cause}") from cause
     found = getattr(module, function, None)
     if not callable(found):
         names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        nearest = difflib.get_close_matches(function, names, n=1)
-        hint = (
-            f"Did you mean {nearest[0]!r}?"
-            if nearest
-            else f"It has: {', '.join(sorted(names)) or 'no functions'}."
+        raise UserCodeError(
+            f"{path}: the module has no function {function!r}", hint=did_you_mean(function, sorted(names))
         )
-        raise UserCodeError(f"{path}: the module has no function {function!r}", hint=hint)
     return found  # type: ignore[no-any-return]

@@ -27,9 +27,10 @@ def pack(root: Path) -> bytes:
     """The archive of the project in *root*.
 
     Raises:
-        ProjectError: There is no project file or contract, or the code is larger than 20 MiB.
+        ProjectError: There is no project file or contract, the contract lies outside *root*, or the code is larger than 20 MiB.
     """
     project, _contract = read_project(root)
+    _refuse_outside(root, project.data.contract)
     members = sorted({PROJECT_FILE, project.data.contract, *code_files(root)})
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
@@ -44,6 +45,14 @@ def pack(root: Path) -> bytes:
             hint="Keep data out of the project's Python folders; data belongs to data.source.",
         )
     return buffer.getvalue()
+
+
+def _refuse_outside(root: Path, contract: str) -> None:
+    if not (root / contract).resolve().is_relative_to(root.resolve()):
+        raise ProjectError(
+            f"data.contract is {contract!r}, which lies outside the project's folder and cannot travel with it",
+            hint=f"Copy it beside {PROJECT_FILE}.",
+        )
 
 
 def code_files(root: Path) -> list[str]:

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fairlead import telemetry
 from fairlead.errors import ExportError, FairleadError, IntegrityError, NotFound
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def _build_environment(home: Path, source: Path) -> dict[str, str]:
 
 def _quiet(home: Path) -> dict[str, str]:
     return {
+        **telemetry.OFF,
         "BENTOML_HOME": str(home),
-        "BENTOML_DO_NOT_TRACK": "true",
         "BENTOML_BUNDLE_LOCAL_BUILD": "false",
         "PYTHONDONTWRITEBYTECODE": "1",  # a bundle's files stay as they were when they were counted
     }
@@ -108,7 +109,7 @@ def _run(
     except subprocess.TimeoutExpired as cause:
         raise failure(f"could not {what} within {_MINUTES} minutes") from cause
     except subprocess.CalledProcessError as cause:
-        cause.add_note(cause.stderr)  # the whole story, for --debug
+        cause.add_note(cause.stderr)  # the whole story, for the task's log
         raise failure(f"could not {what}: {last_error(cause.stderr)}") from cause
 
 

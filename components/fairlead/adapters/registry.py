@@ -5,7 +5,7 @@ MLflow holds digest, URI and evidence, never the serving copy; pods start with M
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -40,20 +40,37 @@ class MlflowRegistry:
             if not registered:
                 return []
             aliases = _aliases_by_version(registered[0].aliases)
-            found = self._client.search_model_versions(f"name = '{name}'")
-            records = [self._record(version, aliases.get(int(version.version), ())) for version in found]
+            records = [
+                self._record(version, aliases.get(int(version.version), ()))
+                for version in self._all_versions(name)
+            ]
         return sorted(records, key=lambda record: -record.version)
+
+    def _all_versions(self, name: str) -> Iterator[MlflowVersion]:
+        """MLflow gives versions a page at a time, and the champion may be on the last one."""
+        token = None
+        while True:
+            page = self._client.search_model_versions(f"name = '{name}'", page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
 
     def register(
         self, bundle: Bundle, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]
     ) -> ModelVersion:
         """Register *bundle*; the first version becomes champion, every later one challenger.
 
-        A bundle whose digest is registered already keeps its version and aliases.
+        A bundle whose digest is registered already keeps its version and aliases; while there is no champion (a run was
+        killed between the version and its alias) it becomes that.
         """
         known = {version.digest: version for version in self.versions(bundle.name)}
+        has_champion = any(CHAMPION in version.aliases for version in known.values())
         if bundle.digest in known:
-            return known[bundle.digest]
+            same = known[bundle.digest]
+            if not has_champion:
+                self._give_alias(same.name, CHAMPION, same.version)
+            return self.version(same.name, same.version)
         with mlflow_errors(self._uri):
             if not known and not self._client.search_registered_models(f"name = '{bundle.name}'"):
                 self._client.create_registered_model(bundle.name)
@@ -63,9 +80,12 @@ class MlflowRegistry:
                 run_id=run_id,
                 tags={**tags, _DIGEST: bundle.digest, _URI: bundle.uri, **_as_tags(metrics)},
             )
-            alias = CHALLENGER if any(CHAMPION in other.aliases for other in known.values()) else CHAMPION
-            self._client.set_registered_model_alias(bundle.name, alias, version.version)
+        self._give_alias(bundle.name, CHALLENGER if has_champion else CHAMPION, int(version.version))
         return self.version(bundle.name, int(version.version))
+
+    def _give_alias(self, name: str, alias: str, version: int) -> None:
+        with mlflow_errors(self._uri):
+            self._client.set_registered_model_alias(name, alias, str(version))
 
     def version(self, name: str, version: int) -> ModelVersion:
         """One version.

@@ -1,7 +1,7 @@
 """A content-addressed store on a file system.
 
-An object is a folder named ``KIND/DIGEST``. It is written to a temporary sibling, synced and renamed, so a folder of that name
-is always complete; a kill leaves only a temporary folder, which the next ``put`` of the same object replaces.
+An object is a folder named ``KIND/DIGEST``. It is written to a temporary sibling and renamed, so a folder of that name is
+always complete; a kill leaves only a temporary folder, which nothing reads.
 """
 
 from __future__ import annotations

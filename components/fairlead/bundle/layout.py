@@ -3,8 +3,8 @@
 ::
 
     service.py               what BentoML imports: three lines
-    bentofile.yaml           how BentoML builds: pinned requirements, version of Python
-    fairlead/                serve/, schema/, errors.py: the code that answers, as it was when the bundle was built
+    bentofile.yaml           how BentoML builds: pinned requirements, version of Python, usage statistics off
+    fairlead/                serve/, schema/, errors.py, telemetry.py: the code that answers, as it was when the bundle was built
     bundle/
         manifest.json        name, digest, format, trusted types, digests of all files
         model.onnx           or model.treelite, or model.skops
@@ -30,6 +30,7 @@ from typing import Any
 
 import yaml
 
+from fairlead import telemetry
 from fairlead.bundle.digest import bundle_digest, files_below, lock_digest
 from fairlead.bundle.formats import Format
 from fairlead.errors import ExportError
@@ -40,7 +41,7 @@ FORMAT_VERSION = 1
 SERVED = "bundle"
 MANIFEST = f"{SERVED}/manifest.json"
 
-SERVING_CODE = ("fairlead.serve", "fairlead.schema", "fairlead.errors")
+SERVING_CODE = ("fairlead.serve", "fairlead.schema", "fairlead.errors", "fairlead.telemetry")
 """Packages and modules that are copied into a bundle. Named by string: nothing here may depend on how a model is served."""
 
 SERVICE = '''"""What BentoML imports. The model is in bundle/, the code that serves it in fairlead/."""
@@ -109,6 +110,15 @@ def build_options(requirements: Mapping[str, str]) -> str:
     docker:
       distro: debian
       python_version: '3.11'
+    envs:
+    - name: MLFLOW_DISABLE_TELEMETRY
+      value: 'true'
+    - name: BENTOML_DO_NOT_TRACK
+      value: 'True'
+    - name: ORT_DISABLE_TELEMETRY
+      value: '1'
+    - name: DO_NOT_TRACK
+      value: '1'
     include:
     - '*'
     python:
@@ -124,6 +134,7 @@ def build_options(requirements: Mapping[str, str]) -> str:
         "include": ["*"],
         "python": {"packages": [f"{name}=={requirements[name]}" for name in names], "lock_packages": False},
         "docker": {"distro": "debian", "python_version": requirements["python"]},
+        "envs": [{"name": name, "value": value} for name, value in telemetry.OFF.items()],
     }
     return yaml.safe_dump(options, sort_keys=True)
 

@@ -29,7 +29,6 @@ from fairlead.data.validate import REQUIRED, Failure, Validator, require_columns
 from fairlead.errors import DataError
 from fairlead.spec import Contract
 from fairlead.spec.project import Cleaning
-from fairlead.stats.profile import TopValues
 from fairlead.stats.sketch import Sketch
 
 ROW = "_row"
@@ -47,7 +46,6 @@ class Ingested:
         duplicates: Later ones of equal rows.
         repeated: By column with ``unique``: rows whose value an earlier row has.
         sketches: By numeric column: the kept values.
-        values: By category feature without listed values: what was found.
         changes: What was made uniform.
         dropped_columns: In the source, not in the contract.
         spilled: Bytes of hash partitions that were on disk.
@@ -59,7 +57,6 @@ class Ingested:
     duplicates: RowSet
     repeated: Mapping[str, RowSet]
     sketches: Mapping[str, Sketch]
-    values: Mapping[str, TopValues]
     changes: tuple[Change, ...]
     dropped_columns: tuple[str, ...]
     spilled: int
@@ -142,10 +139,6 @@ class _Pass:
             if columns[name].type in ("number", "integer") and columns[name].use == "feature"
             and self.schema.field(name).type == pa.float64()
         }  # fmt: skip
-        self.values = {
-            name: TopValues() for name in self.roles.features
-            if columns[name].type == "category" and columns[name].values is None
-        }  # fmt: skip
 
     def _finder(self, name: str) -> DuplicateFinder:
         return self.open_files.enter_context(DuplicateFinder(self.scratch / name))
@@ -201,10 +194,6 @@ class _Pass:
             finder.add_rows(hashes, rows[known])
         for name, sketch in self.sketches.items():
             self.sketches[name] = sketch.merge(Sketch.of(np.asarray(batch.column(name).fill_null(np.nan))))
-        for name, values_so_far in self.values.items():
-            counted = batch.column(name).drop_null().value_counts()
-            found = TopValues.of(counted.field("values").to_pylist(), counted.field("counts").to_pylist())
-            self.values[name] = values_so_far.merge(found)
 
     def _note_changes(self, made: Mapping[str, Uniform]) -> None:
         for name, one in made.items():
@@ -225,7 +214,6 @@ class _Pass:
             duplicates=self.finder.later_ones(self.read),
             repeated={name: finder.later_ones(self.read) for name, finder in self.unique.items()},
             sketches=self.sketches,
-            values=self.values,
             changes=tuple(
                 Change(column, action, why, count, tuple(examples))
                 for (column, action, why), count, examples in self.changes.items()

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from fairlead.data.roles import did_you_mean
 from fairlead.errors import ProjectError
+from fairlead.nearest import did_you_mean
 from fairlead.spec import Contract
 
 _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {

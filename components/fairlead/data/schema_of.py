@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from fairlead.data.roles import Roles
 from fairlead.errors import ProjectError
-from fairlead.schema import Field, Output, Schema, SeriesShape
-from fairlead.spec import Column, Contract, Project
-from fairlead.stats.profile import TopValues
+from fairlead.schema import Output, Schema, SeriesShape
+from fairlead.spec import Contract, Project
+from fairlead.spec.served import field_of
 
 _YES = ("1", "true", "yes")
 
@@ -32,23 +32,8 @@ def schema_of(
     Raises:
         ProjectError: ``model.positive`` is no class of the target.
     """
-    fields = tuple(_field(name, contract.columns[name]) for name in roles.features)
+    fields = tuple(field_of(name, contract.columns[name]) for name in roles.features)
     return Schema(project.name, fields, _output(project, contract, roles, classes), series)
-
-
-def check_categories(values: Mapping[str, TopValues]) -> None:
-    """Refuse category features without listed values, and say which values the data has.
-
-    Raises:
-        ProjectError: There is one; its *hint* can be pasted into the contract.
-    """
-    for name, found in values.items():
-        listed = sorted(found.counts)
-        shown = ", ".join(listed[:50]) + (" …" if len(listed) > 50 or not found.exact else "")
-        raise ProjectError(
-            f"the category feature {name!r} has no `values` in the contract; their order is the model's encoding",
-            hint=f"Found in the data: [{shown}]. If it is no category, use type text or `use: identifier`.",
-        )
 
 
 def positive_class(classes: Mapping[str, int], wanted: str | None) -> str:
@@ -72,23 +57,6 @@ def positive_class(classes: Mapping[str, int], wanted: str | None) -> str:
             return label
     (one, ones), (other, others) = sorted(classes.items())
     return one if ones < others else other
-
-
-def _field(name: str, column: Column) -> Field:
-    return Field(
-        name=name,
-        kind=column.type,
-        unit=column.unit or "",
-        minimum=column.minimum,
-        maximum=column.maximum,
-        values=column.values or (),
-        pattern=column.pattern or "",
-        max_length=column.max_length,
-        missing=column.missing,
-        unknown=column.unknown,
-        case=column.case,
-        parts=column.parts if column.type == "datetime" else (),
-    )
 
 
 def _output(project: Project, contract: Contract, roles: Roles, classes: Mapping[str, int]) -> Output:

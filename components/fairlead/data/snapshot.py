@@ -15,9 +15,9 @@ import pyarrow as pa
 from fairlead.spec import Contract, Project
 from fairlead.spec.contract import contract_json
 
-NAMED_FILES = ("train.parquet", "valid.parquet", "test.parquet", "schema.json")
-"""The files whose content is the snapshot's name."""
-_PACKAGES = ("data", "schema", "stats")
+NAMED_FILES = ("train.parquet", "valid.parquet", "test.parquet", "schema.json", "profile.json")
+"""The files whose content is the snapshot's name: all that a model or its bundle is made of."""
+_PACKAGES = ("adapters/sources", "data", "schema", "stats")
 
 
 def recipe_of(fingerprint: str, project: Project, contract: Contract) -> str:
@@ -37,7 +37,7 @@ def recipe_of(fingerprint: str, project: Project, contract: Contract) -> str:
 
 
 def digest_of(folder: Path) -> str:
-    """SHA-256 over the splits and the schema in *folder*: over lines of file name and the file's own SHA-256."""
+    """SHA-256 over the splits, the schema and the profile in *folder*: over lines of file name and the file's own SHA-256."""
     return _digest((name, folder / name) for name in NAMED_FILES)
 
 

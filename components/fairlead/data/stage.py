@@ -18,7 +18,7 @@ from fairlead.data.page import page as page_of
 from fairlead.data.quarantine import Quarantine
 from fairlead.data.report import LeakCheck, Report, SplitReport
 from fairlead.data.roles import Roles, roles_of
-from fairlead.data.schema_of import check_categories, schema_of
+from fairlead.data.schema_of import schema_of
 from fairlead.data.series import check_series, write_series
 from fairlead.data.snapshot import digest_of, recipe_of
 from fairlead.data.split import SPLITS
@@ -96,7 +96,6 @@ def _make(
             ingested = ingest(
                 source.batches(), contract, roles, project.data.clean, quarantine, scratch, advance
             )
-        check_categories(ingested.values)
         surveyed = survey(ingested, roles, project.data.clean, project.data.split)
         schema, profile, split, notes, leaks = _divided(
             workspace, roles, ingested, surveyed, quarantine, folder, scratch, progress
@@ -225,9 +224,12 @@ def _unfinished(out: Path) -> Iterator[Path]:
 
 def _publish(folder: Path, out: Path) -> None:
     """Put the finished folder in its place. A reader sees the old one, none, or the new one."""
+    old = out.with_name(f".{out.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
     if out.is_dir():
-        shutil.rmtree(out)
+        out.rename(old)  # removing it in its place would show a part of it to a reader, or after a kill
     folder.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _replace(path: Path, text: str) -> None:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
 from fairlead.data.report import reason_text
-from fairlead.data.roles import did_you_mean
 from fairlead.data.rowrules import Comparison, parse_rules
 from fairlead.errors import DataError
+from fairlead.nearest import did_you_mean
 from fairlead.spec import Column, Contract
 
 REQUIRED = "has no value, but must have one"

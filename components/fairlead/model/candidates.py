@@ -1,12 +1,7 @@
-"""What can be trained: the built-in candidates, each with its search space, and the project's own by import path.
-
->>> nearest_name("logstic", "classification")
-'logistic'
-"""
+"""What can be trained: the built-in candidates, each with its search space, and the project's own by import path."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +24,7 @@ from sklearn.pipeline import Pipeline
 from fairlead.errors import ProjectError, UserCodeError
 from fairlead.model.preprocess import Recipe, preprocessing
 from fairlead.model.space import Space, dimension
+from fairlead.nearest import did_you_mean, nearest
 from fairlead.schema import Schema
 from fairlead.spec import Project
 from fairlead.spec.metrics import Task
@@ -240,12 +236,6 @@ def built_in(task: Task, *, texts: bool = False) -> dict[str, BuiltIn]:
     return {entry.name: entry for entry in _ALL if task in entry.tasks and entry.texts in (None, texts)}
 
 
-def nearest_name(name: str, task: Task) -> str | None:
-    """The built-in candidate of *task* that *name* was probably meant to be."""
-    nearest = difflib.get_close_matches(name, built_in(task), n=1)
-    return nearest[0] if nearest else None
-
-
 # ----------------------------------------------------------------------------------------------- from the project
 
 
@@ -286,8 +276,8 @@ def _contender(
 def _known(name: str, changed: RawSpace, task: Task, schema: Schema, seed: int) -> Contender:
     entry = built_in(task, texts=bool(schema.texts)).get(name)
     if entry is None:
-        nearest = nearest_name(name, task)
-        advice = f"Did you mean {nearest!r}? " if nearest else ""
+        meant = nearest(name, built_in(task))
+        advice = f"Did you mean {meant!r}? " if meant else ""
         raise ProjectError(
             f"model.candidates has {name!r}, which is no candidate for {task}",
             hint=f"{advice}There are: {', '.join(built_in(task))}, and your own by {{use: module:function}}.",
@@ -305,9 +295,10 @@ def _refuse_unknown_parameters(entry: BuiltIn, schema: Schema, changed: RawSpace
     known |= {"native_categories"} if entry.name == "hist_gradient_boosting" else set()
     for parameter in changed:
         if parameter not in known:
-            nearest = difflib.get_close_matches(parameter, sorted(known), n=1)
-            hint = f"Did you mean {nearest[0]!r}?" if nearest else f"It has: {', '.join(sorted(known))}."
-            raise ProjectError(f"candidate {entry.name} has no parameter {parameter!r}", hint=hint)
+            raise ProjectError(
+                f"candidate {entry.name} has no parameter {parameter!r}",
+                hint=did_you_mean(parameter, sorted(known)),
+            )
 
 
 def _custom(choice: CustomCandidate, task: Task, root: Path, schema: Schema, seed: int) -> Contender:

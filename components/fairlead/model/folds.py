@@ -6,16 +6,15 @@ A split by time trains on the past only, so every fold does; a split by group sh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
 from fairlead.errors import DataError
-from fairlead.spec import Project
+from fairlead.spec.splitting import SplitMethod
 
-FoldKind = Literal["time", "group", "stratified", "random"]
 Positions = NDArray[np.intp]
 
 
@@ -27,22 +26,8 @@ class Fold:
     valid: Positions
 
 
-def fold_kind(project: Project) -> FoldKind:
-    """How the data was split, with ``auto`` resolved as :class:`fairlead.spec.project.Split` documents it."""
-    method = project.data.split.method
-    if project.model.task == "forecast":
-        return "time"
-    if method != "auto":
-        return method
-    if project.data.time:
-        return "time"
-    if project.data.group:
-        return "group"
-    return "stratified" if project.model.task == "classification" else "random"
-
-
 def folds(
-    kind: FoldKind,
+    kind: SplitMethod,
     count: int,
     rows: int,
     *,

@@ -19,6 +19,8 @@ from fairlead.records import Workspace
 from fairlead.schema import Batch, Field, Output, Schema, SeriesShape
 from fairlead.schema.encode import encode
 from fairlead.spec import Column
+from fairlead.spec.consistency import not_features
+from fairlead.spec.served import field_of
 
 ROWS = 80
 _WORDS = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
@@ -75,26 +77,13 @@ def draft_schema(workspace: Workspace) -> Schema:
         series = data.series
         shape = SeriesShape(("a", "b"), series.every, series.window, series.horizon, series.season)
         return Schema(project.name, (), output, shape)
-    columns = contract.features(data.target, data.time, data.group)
-    return Schema(project.name, tuple(_draft_field(name, column) for name, column in columns.items()), output)
+    columns = contract.features(*not_features(project))
+    return Schema(project.name, tuple(field_of(name, column) for name, column in columns.items()), output)
 
 
 def _draft_classes(target: Column | None) -> tuple[str, ...]:
     listed = target.values if target is not None and target.values else ()
     return tuple(sorted(listed)) if len(listed) > 1 else ("no", "yes")
-
-
-def _draft_field(name: str, column: Column) -> Field:
-    return Field(
-        name,
-        column.type,
-        minimum=column.minimum,
-        maximum=column.maximum,
-        values=column.values or (),
-        missing=column.missing,
-        unknown=column.unknown,
-        parts=column.parts if column.type == "datetime" else (),
-    )
 
 
 def made_up_rows(schema: Schema, rows: int) -> Batch:

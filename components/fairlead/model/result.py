@@ -23,6 +23,7 @@ from fairlead.model.rows import Rows, read_rows, request_columns
 from fairlead.model.training import Trained, curve_of, points_of, train
 from fairlead.model.trials import Trial
 from fairlead.records import Champion, Dataset, GateResult, Workspace
+from fairlead.schema import Output
 
 AGREEMENT = "share of rows that stay in their cluster"
 
@@ -143,7 +144,20 @@ def _compared(
         answers = champion.answers(request_columns(folder, trained.schema))
     except (FairleadError, KeyError, ValueError) as cause:
         return ChampionComparison(version, rows, {}, f"it cannot answer these rows: {cause}")
-    return compare(output, held, answers, champion.output.threshold, version, value=objective.value)
+    return compare(
+        output, held, answers, threshold_as(output, champion.output), version, value=objective.value
+    )
+
+
+def threshold_as(output: Output, champion: Output) -> float:
+    """The champion's threshold, as one on the probability of the class that is positive for *output*.
+
+    >>> classes = ("no", "yes")
+    >>> theirs = Output("classification", classes=classes, positive="no", threshold=0.25)
+    >>> threshold_as(Output("classification", classes=classes, positive="yes"), theirs)
+    0.75
+    """
+    return champion.threshold if champion.positive == output.positive else 1.0 - champion.threshold
 
 
 def _importance(

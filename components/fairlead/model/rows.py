@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 
 from fairlead.errors import DataError, IntegrityError, ProjectError
 from fairlead.model.forecast import MAX_TRAINING_ROWS, Series, forecast_rows, request_rows
+from fairlead.nearest import did_you_mean
 from fairlead.records import Dataset
 from fairlead.schema import Batch, Schema, SeriesShape
-from fairlead.schema.encode import encode
+from fairlead.schema.encode import encode, is_missing
 from fairlead.spec import Project
 
 SplitName = Literal["train", "valid", "test"]
@@ -127,7 +127,7 @@ def _tabular(folder: Path, split: SplitName, schema: Schema, project: Project) -
         actual=_actual(columns, schema, len(table)),
         row=columns["_row"].astype(np.int64),
         time=columns[data.time].astype("datetime64[us]") if data.time in columns else None,
-        group=columns[data.group].astype(object) if data.group in columns else None,
+        group=group_names(columns[data.group], columns["_row"]) if data.group in columns else None,
         slices={name: columns[name].astype(object) for name in slices},
     )
 
@@ -135,6 +135,16 @@ def _tabular(folder: Path, split: SplitName, schema: Schema, project: Project) -
 def as_numpy(column: pa.ChunkedArray) -> NDArray[Any]:
     """A Parquet column: numbers with NaN, times with NaT, anything else as objects with None."""
     return np.asarray(column.to_numpy(zero_copy_only=False))
+
+
+def group_names(group: NDArray[Any], row: NDArray[Any]) -> NDArray[np.object_]:
+    """The group of each row as text; a row without one is a group of its own.
+
+    >>> group_names(np.array(["a", None, None], dtype=object), np.array([0, 1, 2])).tolist()
+    ['a', '(row 1)', '(row 2)']
+    """
+    names = [f"(row {at})" if is_missing(one) else str(one) for one, at in zip(group, row, strict=True)]
+    return np.array(names, dtype=object)
 
 
 def _actual(columns: Mapping[str, NDArray[Any]], schema: Schema, rows: int) -> NDArray[Any]:
@@ -147,9 +157,10 @@ def _actual(columns: Mapping[str, NDArray[Any]], schema: Schema, rows: int) -> N
 def _refuse_unknown_slices(slices: tuple[str, ...], have: list[str]) -> None:
     for name in slices:
         if name not in have:
-            nearest = difflib.get_close_matches(name, have, n=1)
-            hint = f"Did you mean {nearest[0]!r}?" if nearest else f"There are: {', '.join(have)}."
-            raise ProjectError(f"model.slices names {name!r}, which is no column of the dataset", hint=hint)
+            raise ProjectError(
+                f"model.slices names {name!r}, which is no column of the dataset",
+                hint=did_you_mean(name, have),
+            )
 
 
 # ---------------------------------------------------------------------------------------------------- forecast

@@ -16,7 +16,7 @@ from fairlead.model.candidates import Contender, contenders
 from fairlead.model.evaluation import Evaluation
 from fairlead.model.fit import target_of
 from fairlead.model.folder import write_candidate, write_text
-from fairlead.model.folds import Fold, fold_kind, folds
+from fairlead.model.folds import Fold, folds
 from fairlead.model.objective import Objective
 from fairlead.model.page import ModelReport, RenderedReport, compose
 from fairlead.model.result import Result, result_of
@@ -25,6 +25,7 @@ from fairlead.model.search import CrossValidation, run_trial, sampler_of
 from fairlead.model.trials import Trial, best, read_trials, write_trials
 from fairlead.model.usercheck import check_reads_arrays, few_rows
 from fairlead.records import Candidate, Champion, Dataset, Progress, Tracker, Workspace
+from fairlead.spec.splitting import split_method
 
 __all__ = ["log_curves", "read_trials", "run", "search"]
 
@@ -98,7 +99,7 @@ def _folds(workspace: Workspace, rows: Rows, target: NDArray[Any] | None) -> lis
     codes = target if project.model.task == "classification" else None
     settings = project.model.search
     return folds(
-        fold_kind(project), settings.folds, len(rows),
+        split_method(project), settings.folds, len(rows),
         labels=codes, time=rows.time, group=rows.group, seed=settings.seed,
     )  # fmt: skip
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 
-from fairlead.errors import ProjectError
+from fairlead.errors import LeakError, ProjectError
+from fairlead.nearest import did_you_mean
 from fairlead.spec.contract import Contract
 from fairlead.spec.project import Project
 
 
 def check_consistent(project: Project, contract: Contract) -> None:
-    """Raise ProjectError with everything that does not fit between the two files."""
+    """Hold the two files against each other.
+
+    Raises:
+        ProjectError: With every name, type and missing feature that does not fit.
+        LeakError: All fits, but a feature is only known after the outcome.
+    """
     found = [
         *_unknown_columns(project, contract),
         *_wrong_types(project, contract),
@@ -21,6 +26,14 @@ def check_consistent(project: Project, contract: Contract) -> None:
         raise ProjectError(
             f"fairlead.yaml and {project.data.contract} do not fit together:\n"
             + "\n".join(f"  {line}" for line in found)
+        )
+    leaks = [
+        name for name, column in contract.features(*not_features(project)).items() if column.known == "later"
+    ]
+    if leaks:
+        raise LeakError(
+            f"features marked `known: later`: {', '.join(leaks)}; they are not there when a prediction is asked for",
+            hint="Set their `use` to `identifier` or `ignore` in the contract.",
         )
 
 
@@ -46,9 +59,7 @@ def _named_columns(project: Project) -> Iterator[tuple[str, str]]:
 def _unknown_columns(project: Project, contract: Contract) -> Iterator[str]:
     for field, name in _named_columns(project):
         if name not in contract.columns:
-            nearest = difflib.get_close_matches(name, contract.columns, n=1)
-            advice = f"did you mean {nearest[0]!r}?" if nearest else f"it has: {', '.join(contract.columns)}"
-            yield f"{field} is {name!r}, which the contract does not have ({advice})"
+            yield f"{field} is {name!r}, which the contract does not have. {did_you_mean(name, contract.columns)}"
 
 
 def _wrong_types(project: Project, contract: Contract) -> Iterator[str]:
@@ -59,7 +70,7 @@ def _wrong_types(project: Project, contract: Contract) -> Iterator[str]:
     if task == "regression":
         needed["data.target"] = (data.target, ("number", "integer"))
     if task == "classification":
-        needed["data.target"] = (data.target, ("boolean", "category", "integer", "text"))
+        needed["data.target"] = (data.target, ("boolean", "category", "integer", "number", "text"))
     for field, (name, types) in needed.items():
         column = contract.columns.get(name or "")
         if column is not None and column.type not in types:
@@ -73,7 +84,8 @@ def _feature_mistakes(project: Project, contract: Contract) -> Iterator[str]:
     if not features:
         yield "the contract leaves no feature: every column is target, time, group, identifier or ignored"
     for name, column in features.items():
-        if column.known == "later":
-            yield f"{name} is a feature, but known: later; set `use: ignore`, or the model sees the future"
         if column.type == "category" and column.values is None:
-            yield f"{name} is a category without values; list them: their order is the model's encoding"
+            yield (
+                f"{name} is a category without values; list them (`fairlead data infer` finds them): "
+                "their order is the model's encoding"
+            )

@@ -73,6 +73,7 @@ class Column(SpecModel):
             ("values", self.values is not None, self.type == "category"),
             ("unknown", self.unknown != "refuse", self.type == "category"),
             ("pattern", self.pattern is not None, self.type in ("text", "category")),
+            ("max_length", "max_length" in self.model_fields_set, self.type in ("text", "category")),
             ("formats", bool(self.formats), self.type == "datetime"),
             ("parts", "parts" in self.model_fields_set, self.type == "datetime"),
             ("decimal", "decimal" in self.model_fields_set, numeric),

@@ -6,7 +6,6 @@ a place in the text, and the message can show what stands there as it was writte
 
 from __future__ import annotations
 
-import difflib
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from fairlead.nearest import nearest
 from fairlead.spec.base import Misfits
 
 
@@ -191,9 +191,9 @@ def _allowed_words(kind: str, context: Mapping[str, Any], given: Any) -> tuple[s
 
 def _did_you_mean(wrong: str, names: Sequence[str], *, listed: bool = False) -> str:
     """The nearest name; if none is near, all of them, unless the rule has *listed* them."""
-    nearest = difflib.get_close_matches(wrong, names, n=1, cutoff=0.6)
-    if nearest:
-        return f"did you mean {nearest[0]!r}?"
+    found = nearest(wrong, names)
+    if found is not None:
+        return f"did you mean {found!r}?"
     return f"known: {', '.join(names)}" if names and not listed else ""
 
 

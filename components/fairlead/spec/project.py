@@ -7,6 +7,7 @@ typing.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
@@ -238,6 +239,10 @@ def _choices_or_range(value: Any) -> Any:
     ends = (value.get("low"), value.get("high"))
     if not all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in ends):
         raise ValueError("a range needs numbers low and high")
+    if not all(math.isfinite(end) for end in ends):
+        raise ValueError("low and high must be finite")
+    if not isinstance(value.get("log", False), bool):
+        raise ValueError("log must be true or false")  # noqa: TRY004 - pydantic's rule
     if not value["low"] < value["high"]:
         raise ValueError("low must be below high")
     if value.get("log") and value["low"] <= 0:

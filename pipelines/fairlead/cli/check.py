@@ -10,7 +10,7 @@ import typer
 
 from fairlead.cli.options import Place, ProjectFolder, place_of
 from fairlead.cli.show import say, table
-from fairlead.errors import FairleadError
+from fairlead.errors import DataError, FairleadError
 
 if TYPE_CHECKING:
     from fairlead.records import Workspace
@@ -77,7 +77,11 @@ def _source(place: Place) -> str:
 
     project, contract = read_project(place.root)
     source = open_source(project.data.source, place.root)
-    first = next(iter(source.batches()))
+    first = next(iter(source.batches()), None)
+    if first is None:
+        raise DataError(
+            f"{source.description} has no rows", hint="There may be columns, but nothing below them."
+        )
     require_columns(contract, first.schema.names)
     return f"{source.description}, {len(first.schema.names)} columns"
 

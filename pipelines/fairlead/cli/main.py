@@ -7,7 +7,7 @@ import sys
 import typer
 
 from fairlead.cli import check, compile, data, demo, init, models, plan, push, run, runs, serve  # noqa: A004
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, ServiceError
 
 app = typer.Typer(
     name="fairlead",
@@ -29,7 +29,7 @@ app.add_typer(models.app, name="models")
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one message and an exit code by its kind."""
+    """Run the command line; an error of ours, or of a file system, is one message and an exit code by its kind."""
     try:
         app()
     except FairleadError as error:
@@ -37,6 +37,11 @@ def main() -> None:
         if error.hint:
             print(f"  → {error.hint}", file=sys.stderr)  # noqa: T201
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.filename is None:  # not about a file or a folder of the caller's: a bug
+            raise
+        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        sys.exit(ServiceError.exit_code)
     except KeyboardInterrupt:
         print("interrupted; nothing half-written was kept. Run again to go on.", file=sys.stderr)  # noqa: T201
         sys.exit(130)

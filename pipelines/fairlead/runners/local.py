@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from fairlead import telemetry
 from fairlead.adapters.progress import Event
 from fairlead.adapters.settings import Settings
 from fairlead.errors import FairleadError
@@ -189,7 +190,13 @@ def _cold_start(settings: Settings, folder: Path, tell: Watcher) -> StartTask:
     def start(full_command: list[str], env_vars: Mapping[str, str] | None = None) -> int:
         with _told(names.next(parse_command(full_command).function), tell) as task:
             with (folder / "logs" / f"{task.name}.log").open("ab") as log:
-                whole = {**os.environ, **ONE_THREAD, **settings.to_environment(), **(env_vars or {})}
+                whole = {
+                    **os.environ,
+                    **ONE_THREAD,
+                    **telemetry.OFF,
+                    **settings.to_environment(),
+                    **(env_vars or {}),
+                }
                 ended = subprocess.run(full_command, env=whole, stdout=log, stderr=log, check=False)
             if ended.returncode:
                 raise TaskCrashed(f"the task ended with code {ended.returncode}")

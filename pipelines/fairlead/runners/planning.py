@@ -22,7 +22,7 @@ class RunInputs(JsonRecord):
     """The raw rows; empty if only reading can tell (SQL)."""
     contract: str
     data: str
-    """The section ``data`` of the project file."""
+    """The section ``data`` of the project file, and what else of it the snapshot's schema states: name, task, positive class."""
     model: str
     """The section ``model``."""
     problem: str
@@ -55,7 +55,7 @@ _READS = {
 _SAYS = {
     "source": "the rows changed",
     "contract": "the contract changed",
-    "data": "the section data changed",
+    "data": "the section data, the name, the task or the positive class changed",
     "model": "the section model changed",
     "problem": "the section problem changed",
     "code": "the project's code changed",
@@ -100,7 +100,9 @@ def inputs_of(
     return RunInputs(
         source=source or "",
         contract=hashlib.sha256(contract).hexdigest(),
-        data=_digest(sections["data"]),
+        data=_digest(
+            [sections["name"], sections["data"], sections["model"]["task"], sections["model"]["positive"]]
+        ),
         model=_digest(sections["model"]),
         problem=_digest(sections["problem"]),
         code=code,

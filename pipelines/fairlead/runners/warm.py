@@ -34,6 +34,7 @@ PRELOAD = (
     "fairlead.data.stage",
     "fairlead.model.stage",
     "fairlead.bundle.stage",
+    "fairlead.adapters.connection",
     "fairlead.adapters.tracking",
     "fairlead.adapters.registry",
     "fairlead.adapters.bentos",
@@ -41,6 +42,10 @@ PRELOAD = (
     "mlflow",
     "mlflow.data.pandas_dataset",
     "mlflow.optuna.storage",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "alembic.command",
+    "sqlalchemy.dialects.sqlite",
     "optuna",
     "pandas",
     "pyarrow.dataset",
@@ -52,6 +57,7 @@ PRELOAD = (
     "treelite",
     "skops.io",
     "kfp.dsl.executor_main",
+    "typer",
 )
 """What the stages import, so that no task has to. ONNX Runtime is left out, because loading it
 starts a thread, and BentoML, because Bentos are built in a process of their own."""

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,23 @@ def test_an_unreachable_server_is_an_error_that_names_it_and_the_way_out():
     with pytest.raises(ServiceError, match=r"http://127\.0\.0\.1:1 does not answer") as caught:
         check_reachable("http://127.0.0.1:1")
     assert "MLFLOW_TRACKING_URI" in caught.value.hint
+
+
+def test_a_champion_on_a_later_page_of_versions_is_found(settings, name, monkeypatch):
+    registry = MlflowRegistry(settings)
+    run = MlflowTracker.open(settings, workspace(name), "bundle").run_id
+    for digest in ("aa", "bb", "cc"):
+        registry.register(bundle(name, digest), run, {}, {})
+    whole = registry._client.search_model_versions
+    monkeypatch.setattr(registry._client, "search_model_versions", partial(whole, max_results=1))
+    champion = registry.champion(name)
+    assert champion is not None
+    assert champion.version == 1
+
+
+def test_a_version_whose_run_was_killed_before_its_alias_becomes_champion_when_run_again(settings, name):
+    registry = MlflowRegistry(settings)
+    run = MlflowTracker.open(settings, workspace(name), "bundle").run_id
+    registry.register(bundle(name, "aa"), run, {}, {})
+    registry._client.delete_registered_model_alias(name, "champion")
+    assert registry.register(bundle(name, "aa"), run, {}, {}).aliases == ("champion",)

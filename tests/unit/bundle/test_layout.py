@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from fairlead import telemetry
 from fairlead.bundle.digest import file_digest
 from fairlead.bundle.layout import PACKAGES, requirements_of, serving_files, source_files, write_source
 
@@ -41,6 +43,7 @@ def test_only_serving_code_travels(source_of: Sources) -> None:
         "serve",
         "schema",
         "errors.py",
+        "telemetry.py",
     }
     assert not list(source_of("linear").rglob("__pycache__"))
 
@@ -93,6 +96,13 @@ def test_serving_code_is_listed_in_order() -> None:
     names = [name for name, _ in serving_files()]
     assert names == sorted(names)
     assert {"fairlead/errors.py", "fairlead/schema/__init__.py", "fairlead/serve/service.py"} <= set(names)
+
+
+def test_a_bundle_switches_off_usage_statistics(source_of: Sources) -> None:
+    source = source_of("linear")
+    stated = yaml.safe_load((source / "bentofile.yaml").read_text())["envs"]
+    assert {one["name"]: one["value"] for one in stated} == telemetry.OFF
+    assert (source / "fairlead" / "telemetry.py").is_file()
 
 
 @pytest.mark.parametrize("format_name", list(PACKAGES))

@@ -182,3 +182,26 @@ def test_models_list_of_a_project_that_never_ran_says_so(fairlead, project):
 
 def test_runs_of_a_project_that_never_ran_says_so(fairlead, project):
     assert "no runs yet" in fairlead("runs").out
+
+
+def test_check_says_that_a_source_has_only_a_header(fairlead, project):
+    (project / "rows.csv").write_text("x,y\n")
+    result = fairlead("check")
+    assert (result.code, "csv rows.csv has no rows" in result.out) == (3, True)
+
+
+def test_a_file_that_cannot_be_written_is_one_message(fairlead):
+    result = fairlead("compile", "--out", "no-such-folder/training.yaml")
+    assert (result.code, result.err) == (
+        8,
+        "error: no-such-folder/training.yaml: No such file or directory\n",
+    )
+
+
+def test_a_contract_outside_the_project_cannot_be_pushed(fairlead, project):
+    (project / "contract.yaml").rename(project.parent / "elsewhere.yaml")
+    (project / "fairlead.yaml").write_text(
+        PROJECT.replace("target: y", "target: y, contract: ../elsewhere.yaml")
+    )
+    result = fairlead("push")
+    assert (result.code, "lies outside the project's folder" in result.err) == (2, True)

@@ -151,7 +151,7 @@ def test_a_good_feature_is_no_leak(tmp_path: Path) -> None:
 def test_a_feature_known_only_later_is_refused_before_anything_is_read() -> None:
     contract = contract_of({**CONTRACT, "x": {"type": "number", "known": "later"}})
 
-    with pytest.raises(LeakError, match="'x' is marked `known: later`"):
+    with pytest.raises(LeakError, match="marked `known: later`: x"):
         roles_of(project_of(target="y"), contract)
 
 

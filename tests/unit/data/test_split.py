@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.data.hashing import seeded
-from fairlead.data.roles import split_method
 from fairlead.data.split import TEST, TRAIN, VALID, PlaceSurvey, TimeCuts, TimeSurvey, cut_near
-from fairlead.spec.project import Split
 
 
 def assigned(
@@ -101,21 +97,3 @@ def test_time_cuts_give_their_own_moment_to_the_later_split() -> None:
         VALID,
         TEST,
     ]
-
-
-@pytest.mark.parametrize(
-    ("task", "method", "time", "group", "expected"),
-    [
-        ("classification", "auto", None, None, "stratified"),
-        ("classification", "auto", "at", "who", "time"),
-        ("classification", "auto", None, "who", "group"),
-        ("regression", "auto", None, None, "random"),
-        ("clustering", "auto", None, None, "random"),
-        ("regression", "group", "at", "who", "group"),
-        ("forecast", "auto", "at", None, "time"),
-    ],
-)
-def test_the_method_follows_from_the_project(
-    task: Any, method: Any, time: str, group: str, expected: str
-) -> None:
-    assert split_method(Split(method=method), task, time=time, group=group) == expected

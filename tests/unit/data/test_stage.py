@@ -332,9 +332,8 @@ def test_a_target_with_a_class_a_row_is_refused(bench: Bench) -> None:
 
 
 def test_a_category_feature_without_values_is_refused(bench: Bench) -> None:
-    with pytest.raises(ProjectError, match="category feature 'kind' has no `values`") as error:
+    with pytest.raises(ProjectError, match="kind is a category without values; list them"):
         run(bench, lines(), contract_of({**COLUMNS, "kind": {"type": "category"}}))
-    assert "[a, b]" in error.value.hint
 
 
 def test_a_disk_that_cannot_be_written_is_named(bench: Bench) -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from tests.unit.model.snapshots import project_of
 
 from fairlead.errors import DataError
-from fairlead.model.folds import fold_kind, folds, time_folds
+from fairlead.model.folds import folds, time_folds
+from fairlead.spec.splitting import split_method
 
 days = st.lists(st.integers(0, 40), min_size=6, max_size=80)
 
@@ -106,4 +107,4 @@ def test_folds_that_cannot_be_made_are_refused_with_a_way_out(arguments, message
     ],
 )
 def test_folds_are_made_the_way_the_data_was_split(task, data, expected):
-    assert fold_kind(project_of(task, ["x"], data=data)) == expected
+    assert split_method(project_of(task, ["x"], data=data)) == expected

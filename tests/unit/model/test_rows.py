@@ -53,6 +53,12 @@ def test_time_group_and_slices_come_with_the_rows(tmp_path):
     }
 
 
+def test_a_row_without_a_group_is_a_group_of_its_own(tmp_path):
+    frame = FRAME.assign(who=["ann", None, None] * 4)
+    rows = read(tmp_path, data={"group": "who"}, frame=frame)
+    assert rows.group[:3].tolist() == ["ann", "(row 1)", "(row 2)"]
+
+
 def test_rows_keep_their_position_in_the_source(tmp_path):
     assert read(tmp_path, "test").row.tolist() == [9, 10, 11]
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairlead.runners.planning import RunInputs, plan_of, read_last, write_last
+from fairlead.runners.planning import RunInputs, inputs_of, plan_of, read_last, write_last
 
 LAST = RunInputs(source="s", contract="c", data="d", model="m", problem="p", code="k", lock="l", bundle="b")
 
@@ -57,3 +57,19 @@ def test_a_record_that_cannot_be_read_counts_as_no_earlier_run(tmp_path, content
     if content is not None:
         (tmp_path / "last-run.json").write_text(content)
     assert read_last(tmp_path) is None
+
+
+SECTIONS = {"name": "n", "data": {}, "problem": {}, "model": {"task": "classification", "positive": None}}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"name": "m"}, {"model": {"task": "classification", "positive": "yes"}}],
+    ids=["name", "positive class"],
+)
+def test_what_the_schema_states_is_an_input_of_the_data_stage(changed):
+    before, after = (
+        inputs_of(sections, source="s", contract=b"c", code="k", lock="l")
+        for sections in (SECTIONS, SECTIONS | changed)
+    )
+    assert next(step.stage for step in plan_of(before, after) if step.runs) == "data"

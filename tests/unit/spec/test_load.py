@@ -116,6 +116,10 @@ ONE_MISTAKE = {
     "logarithm of zero": ("[logistic]", "[{name: logistic, space: {C: {low: 0, high: 1, log: true}}}]",
         "line 11, column 44: model.candidates.0.space.C = {low: 0, high: 1, log: true}: a logarithmic range must "
         "start above 0"),
+    "log that is no truth value": ("[logistic]", "[{name: logistic, space: {C: {low: 1, high: 2, log: maybe}}}]",
+        "line 11, column 44: model.candidates.0.space.C = {low: 1, high: 2, log: maybe}: log must be true or false"),
+    "range without an end": ("[logistic]", "[{name: logistic, space: {C: {low: -.inf, high: 1}}}]",
+        "line 11, column 44: model.candidates.0.space.C = {low: -.inf, high: 1}: low and high must be finite"),
     "number that is text": ("[logistic]", "[logistic]\n  search: {folds: many}",
         "line 12, column 19: model.search.folds = many: must be a whole number"),
     "number below its bound": ("[logistic]", "[logistic]\n  search: {trials: 0}",

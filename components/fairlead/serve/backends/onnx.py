@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fairlead import telemetry
 from fairlead.errors import IntegrityError
 from fairlead.schema import Batch, Schema
 from fairlead.serve.backends import Predict
@@ -18,6 +19,7 @@ OUTPUT = "answers"
 
 def open_model(file: Path, schema: Schema, _trusted: Sequence[str], _code: Path | None) -> Predict:
     """A graph from ``numbers`` (float, [None, p]) and ``text_i`` (string, [None, 1]) to ``answers``."""
+    telemetry.switch_off()
     import onnxruntime  # noqa: PLC0415
 
     session = onnxruntime.InferenceSession(file, _options(onnxruntime), providers=["CPUExecutionProvider"])
