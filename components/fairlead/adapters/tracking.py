@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from importlib.metadata import distributions
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
@@ -36,9 +37,10 @@ def check_reachable(uri: str, seconds: float = 5.0) -> None:
     """Refuse to start work that could not be logged.
 
     Raises:
-        ServiceError: *uri* is a server that does not answer within *seconds*.
+        ServiceError: *uri* is a server that does not answer within *seconds*, or a database that cannot be connected to.
     """
     if not uri.startswith(("http://", "https://")):
+        _check_database(uri)
         return
     try:
         with urlopen(Request(f"{uri.rstrip('/')}/health"), timeout=seconds) as answer:  # noqa: S310 - scheme checked
@@ -48,6 +50,27 @@ def check_reachable(uri: str, seconds: float = 5.0) -> None:
         raise ServiceError(
             f"the MLflow server {uri} does not answer: {reason}",
             hint=f"Start it, or unset {TRACKING_URI} to log to .fairlead/mlflow.db.",
+        ) from cause
+
+
+def _check_database(uri: str) -> None:
+    """Connect once to a database server. A SQLite file is made by MLflow, and other kinds are its own business."""
+    if "://" not in uri or uri.startswith(("sqlite", "file", "databricks", "uc")):
+        return
+    import sqlalchemy
+
+    try:
+        engine = sqlalchemy.create_engine(uri)
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError) as cause:
+        first_line = str(getattr(cause, "orig", None) or cause).strip().splitlines()[0]
+        shown = re.sub(r"(?<=:)[^:@/]+(?=@)", "***", uri)
+        raise ServiceError(
+            f"{TRACKING_URI} {shown} cannot be used: {first_line}",
+            hint=f"Mend it, or unset {TRACKING_URI} to log to .fairlead/mlflow.db.",
         ) from cause
 
 
@@ -125,7 +148,9 @@ class MlflowTracker:
             else:
                 experiment = experiment_of(client, settings, workspace.project.name)
                 parent = {"mlflow.parentRunId": settings.parent_run} if settings.parent_run else {}
-                run = client.create_run(experiment.experiment_id, tags=parent, run_name=stage)
+                run = client.create_run(
+                    experiment.experiment_id, tags={**_origin(), **parent}, run_name=stage
+                )
                 tracker = cls(client, settings, run.info.run_id, stage, owned=True)
         tracker.tags(
             {"fairlead.stage": stage, "fairlead.code": workspace.digest, "fairlead.lock": lock_digest()}
@@ -136,11 +161,13 @@ class MlflowTracker:
         """End the run as finished or, with the reason as a tag, as failed. A run somebody else opened stays open."""
         if error is not None:
             self.tags({"fairlead.failure": f"{type(error).__name__}: {error}"[:5000]})
+        status = "FINISHED" if error is None else "FAILED"
         with mlflow_errors(self._settings.tracking_uri):
             if self._study is not None:
                 self._study._storage.flush_all_batches()  # noqa: SLF001 - optuna has no public way to the storage
+                self._client.set_terminated(self._study._study_id, status)  # noqa: SLF001
             if self._owned:
-                self._client.set_terminated(self.run_id, "FINISHED" if error is None else "FAILED")
+                self._client.set_terminated(self.run_id, status)
 
     def params(self, values: Mapping[str, Any]) -> None:
         """Log parameters as ``STAGE.NAME``: KFP logs a component's inputs under their bare names and must not clash."""
@@ -203,6 +230,8 @@ class MlflowTracker:
                 self._study = optuna.create_study(
                     storage=MlflowStorage(experiment_id=experiment), study_name=study, load_if_exists=True
                 )
+                # The study is a run too; below the search it is found where one looks for it.
+                self._client.set_tag(self._study._study_id, "mlflow.parentRunId", self.run_id)  # noqa: SLF001
         choices = {
             name: optuna.distributions.CategoricalDistribution([_plain(v)]) for name, v in parameters.items()
         }
@@ -226,17 +255,32 @@ def open_parent_run(settings: Settings, project: str, tags: Mapping[str, str]) -
     client = client_of(settings)
     with mlflow_errors(settings.tracking_uri):
         experiment = experiment_of(client, settings, project)
-        run = client.create_run(experiment.experiment_id, tags=dict(tags), run_name=tags.get("fairlead.run"))
+        run = client.create_run(
+            experiment.experiment_id, tags={**_origin(), **tags}, run_name=tags.get("fairlead.run")
+        )
         return str(run.info.run_id)
 
 
-def close_parent_run(settings: Settings, run_id: str, status: str, tags: Mapping[str, str]) -> None:
-    """End the run of a whole pipeline run with *status* (FINISHED, FAILED, KILLED)."""
+def close_parent_run(
+    settings: Settings, run_id: str, status: str, tags: Mapping[str, str], metrics: Mapping[str, float]
+) -> None:
+    """End the run of a whole pipeline run with *status* (FINISHED, FAILED, KILLED).
+
+    The model's *metrics* are logged here too, because MLflow's list of runs shows pipeline runs first.
+    """
     client = client_of(settings)
     with mlflow_errors(settings.tracking_uri):
         for name, value in tags.items():
             client.set_tag(run_id, name, value)
+        for name, figure in metrics.items():
+            client.log_metric(run_id, name, figure)
         client.set_terminated(run_id, status)
+
+
+def _origin() -> dict[str, str]:
+    """Who and what made a run, in the tags that MLflow's pages show. A container's user may have no name."""
+    user = os.environ.get("USER") or os.environ.get("LOGNAME")
+    return {"mlflow.source.name": f"fairlead {version('fairlead')}"} | ({"mlflow.user": user} if user else {})
 
 
 @dataclass(frozen=True, slots=True)

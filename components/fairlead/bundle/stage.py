@@ -200,5 +200,6 @@ def _tags(workspace: Workspace, candidate: Candidate, manifest: Mapping[str, Any
         "fairlead.candidate": candidate.name,
         "fairlead.data": candidate.dataset,
         "fairlead.code": workspace.digest,
+        "fairlead.owner": workspace.project.problem.owner,
         "fairlead.format": manifest["format"],
     }

@@ -105,14 +105,24 @@ def is_own(type_name: str, root: Path) -> bool:
     except (ImportError, ValueError):
         return False
     places = [found.origin, *(found.submodule_search_locations or ())] if found else []
-    return any(place and Path(place).resolve().is_relative_to(root.resolve()) for place in places)
+    return any(place is not None and _travels_from(root, Path(place)) for place in places)
+
+
+def _travels_from(root: Path, place: Path) -> bool:
+    """Whether *place* is in the project's folder, and not in an environment of installed packages inside it."""
+    whole = place.resolve()
+    return whole.is_relative_to(root.resolve()) and _is_code(whole.relative_to(root.resolve()))
+
+
+def _is_code(inside: Path) -> bool:
+    return not any(part in _SKIPPED or part.startswith(".") for part in inside.parts)
 
 
 def copy_code(root: Path, to: Path) -> None:
     """Copy the project's Python files, in the folders they are in."""
     for path in sorted(root.rglob("*.py")):
         inside = path.relative_to(root)
-        if not any(part in _SKIPPED or part.startswith(".") for part in inside.parts):
+        if _is_code(inside):
             target = to / inside
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)

@@ -81,7 +81,7 @@ def _run_trials(
             trial = run_trial(number, entrants[who], parameters, validation, time.perf_counter)
             sampler.tell(number, trial.value)
             tracker.trial(
-                tracker.run_id,
+                f"trials-{tracker.run_id[:8]}",
                 number,
                 {"candidate": trial.candidate, **parameters},
                 trial.value,

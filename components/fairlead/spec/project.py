@@ -239,7 +239,7 @@ def _choices_or_range(value: Any) -> Any:
     ends = (value.get("low"), value.get("high"))
     if not all(isinstance(end, (int, float)) and not isinstance(end, bool) for end in ends):
         raise ValueError("a range needs numbers low and high")
-    if not all(math.isfinite(end) for end in ends):
+    if not (math.isfinite(value["low"]) and math.isfinite(value["high"])):
         raise ValueError("low and high must be finite")
     if not isinstance(value.get("log", False), bool):
         raise ValueError("log must be true or false")  # noqa: TRY004 - pydantic's rule

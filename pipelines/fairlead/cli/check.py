@@ -38,8 +38,9 @@ def command(
         try:
             found = step()
         except FairleadError as error:
+            if str(error) not in map(str, failed):  # a wrong file stops all steps that read it: said once
+                say(f"✗ {title}\n    " + str(error).replace("\n", "\n    "))
             failed.append(error)
-            say(f"✗ {title}\n    " + str(error).replace("\n", "\n    "))
         else:
             say(f"✓ {title}{': ' + found if found else ''}")
     if failed:

@@ -41,13 +41,14 @@ def list_(project: ProjectFolder = Path()) -> None:
 
 @app.command("show", epilog="Example:  fairlead models show 3")
 def show(version: Version, project: ProjectFolder = Path()) -> None:
-    """Show one version: metrics, digests, who promoted it and why."""
+    """Show one version: metrics, digests, who answers for it, who promoted it and why."""
     place = place_of(project)
     found = place.registry().version(place.project().name, version)
     say(f"{found.name} version {found.version}  {', '.join(found.aliases)}")
     say(f"bundle {found.digest}")
     say(f"stored at {found.uri}")
     say(f"registered {found.created}, MLflow run {found.run_id}")
+    say(f"answered for by {found.tags.get('fairlead.owner', 'nobody named')}")
     for key, value in sorted(found.tags.items()):
         if key.startswith("fairlead.promoted"):
             say(f"{key.removeprefix('fairlead.')}: {value}")

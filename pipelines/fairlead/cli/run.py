@@ -88,7 +88,7 @@ def run_project(place: Place, runner: RunnerName = "local") -> RunResult:
         say_pages(folder)
         raise
     finally:
-        warmly(close_parent_run, settings, parent, *outcome)
+        warmly(close_parent_run, settings, parent, *outcome, dict(candidate_of(folder).get("metrics", {})))
     write_last(place.state, inputs, result.bundle_digest)
     return replace(result, seconds=time.monotonic() - started)
 
@@ -115,14 +115,22 @@ def show_result(place: Place, result: RunResult) -> None:
 
 def show_gates(folder: Path) -> None:
     """Print the gate table of a run, if it came as far as judging gates."""
-    for found in sorted(folder.glob("fairlead-training-*/model/candidate/candidate.json")):
-        candidate = json.loads(found.read_text(encoding="utf-8"))
-        say(f"best candidate: {candidate['name']} {_shown(candidate['parameters'])}")
-        if candidate["gates"]:
-            table("gates", ("gate", "outcome", "measured", "bar"), [
-                (gate["gate"], gate["outcome"], _figure(gate["measured"]), _figure(gate["bar"]))
-                for gate in candidate["gates"]
-            ])  # fmt: skip
+    candidate = candidate_of(folder)
+    if not candidate:
+        return
+    say(f"best candidate: {candidate['name']} {_shown(candidate['parameters'])}")
+    if candidate["gates"]:
+        table("gates", ("gate", "outcome", "measured", "bar"), [
+            (gate["gate"], gate["outcome"], _figure(gate["measured"]), _figure(gate["bar"]))
+            for gate in candidate["gates"]
+        ])  # fmt: skip
+
+
+def candidate_of(folder: Path) -> dict[str, Any]:
+    """The record of a run's candidate; empty if the run did not come so far."""
+    for found in folder.glob("fairlead-training-*/model/candidate/candidate.json"):
+        return dict(json.loads(found.read_text(encoding="utf-8")))
+    return {}
 
 
 def say_pages(folder: Path) -> None:

@@ -153,7 +153,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FolderStore:
 
 
 def bundle_of(record: Candidate, store: FolderStore, root: Path) -> Bundle:
-    workspace: Any = SimpleNamespace(project=SimpleNamespace(name="sums"), digest="p" * 64)
+    project = SimpleNamespace(name="sums", problem=SimpleNamespace(owner="me"))
+    workspace: Any = SimpleNamespace(project=project, digest="p" * 64)
     tracker: Any = SimpleNamespace(
         run_id="r", params=nothing, metrics=nothing, tags=nothing, artifact=nothing
     )

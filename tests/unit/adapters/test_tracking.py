@@ -137,9 +137,8 @@ def test_stages_are_nested_below_the_run_of_the_pipeline(settings, name):
 
 def test_pipeline_runs_are_listed_newest_first_with_their_outcome(settings, name):
     for run, status in (("r1", "FINISHED"), ("r2", "FAILED")):
-        close_parent_run(
-            settings, open_parent_run(settings, name, {"fairlead.run": run}), status, {"fairlead.bundle": run}
-        )
+        opened = open_parent_run(settings, name, {"fairlead.run": run})
+        close_parent_run(settings, opened, status, {"fairlead.bundle": run}, {"roc_auc": 0.9})
     listed = list_parent_runs(settings, name, last=5)
     assert [(run.name, run.status, run.tags["fairlead.bundle"]) for run in listed] == [
         ("r2", "FAILED", "r2"), ("r1", "FINISHED", "r1")
@@ -224,3 +223,14 @@ def test_a_version_whose_run_was_killed_before_its_alias_becomes_champion_when_r
     registry.register(bundle(name, "aa"), run, {}, {})
     registry._client.delete_registered_model_alias(name, "champion")
     assert registry.register(bundle(name, "aa"), run, {}, {}).aliases == ("champion",)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["banana://x", "postgresql+psycopg://me:secret@127.0.0.1:1/mlflow"],
+    ids=["no such kind", "not running"],
+)
+def test_a_database_that_cannot_be_used_is_said_before_work_starts_and_without_its_password(uri):
+    with pytest.raises(ServiceError, match=r"MLFLOW_TRACKING_URI .* cannot be used") as caught:
+        check_reachable(uri)
+    assert "secret" not in str(caught.value)

@@ -62,7 +62,8 @@ class Surroundings:
     def note(self, text: str) -> None: ...
 
     def run(self, candidate: Any, out: str = "out") -> Bundle:
-        workspace: Any = SimpleNamespace(project=SimpleNamespace(name="cancer"), digest="p" * 64)
+        project = SimpleNamespace(name="cancer", problem=SimpleNamespace(owner="clinic"))
+        workspace: Any = SimpleNamespace(project=project, digest="p" * 64)
         here: Any = self
         return stage.run(
             workspace, candidate, here, open_backend, self.store, here, here, here,

@@ -205,3 +205,9 @@ def test_a_contract_outside_the_project_cannot_be_pushed(fairlead, project):
     )
     result = fairlead("push")
     assert (result.code, "lies outside the project's folder" in result.err) == (2, True)
+
+
+def test_check_says_a_mistake_in_the_project_file_once(fairlead, project):
+    (project / "fairlead.yaml").write_text(PROJECT.replace("target", "tarrget"))
+    result = fairlead("check")
+    assert (result.code, result.out.count("did you mean 'target'?")) == (2, 1)

@@ -99,6 +99,16 @@ def test_a_standard_library_type_is_not_the_projects_own(tmp_path):
     assert not is_own("subprocess.Popen", tmp_path)
 
 
+@pytest.mark.parametrize("folder", [".venv/lib", "venv/lib"])
+def test_a_package_installed_in_an_environment_inside_the_project_is_not_its_own(
+    tmp_path, monkeypatch, folder
+):
+    (tmp_path / folder / "installed_here").mkdir(parents=True)
+    (tmp_path / folder / "installed_here" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path / folder)
+    assert not is_own("installed_here.Model", tmp_path)
+
+
 def test_code_is_copied_without_caches_data_and_hidden_folders(tmp_path):
     for name in ("a.py", "pkg/b.py", "__pycache__/c.py", ".venv/d.py", "data/e.py", "pkg/notes.txt"):
         (tmp_path / "from" / name).parent.mkdir(parents=True, exist_ok=True)
