@@ -43,7 +43,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1",
              "--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts")],
-            stdout=log, stderr=log, env={**os.environ, **telemetry.OFF},
+            stdout=log, stderr=log, env={**os.environ, **telemetry.OFF, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
         )  # fmt: skip
     try:
         wait_for(f"{url}/health", server, folder / "log")

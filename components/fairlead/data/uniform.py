@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from fairlead.data.report import EXAMPLES
+from fairlead.schema.encode import FOLD
 from fairlead.spec import Column
 
 CANONICAL: dict[str, pa.DataType] = {
@@ -140,13 +141,12 @@ def _made_uniform_text(values: pa.Array, column: Column, steps: list[Step]) -> p
 
 
 def _folded(values: pa.Array, case: str) -> pa.Array:
-    match case:
-        case "lower":
-            return pc.utf8_lower(values)
-        case "upper":
-            return pc.utf8_upper(values)
-        case _:
-            return values
+    """By the function that serving uses: Arrow's own folds a Greek final sigma and a dotted capital I otherwise."""
+    if case == "keep":
+        return values
+    encoded = values.dictionary_encode()
+    different = [FOLD[case](text) for text in encoded.dictionary.to_pylist()]
+    return pc.take(pa.array(different, pa.string()), encoded.indices)
 
 
 def _replaced(values: pa.Array, replace: dict[str, str]) -> pa.Array:

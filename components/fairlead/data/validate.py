@@ -20,6 +20,7 @@ from fairlead.data.report import reason_text
 from fairlead.data.rowrules import Comparison, parse_rules
 from fairlead.errors import DataError
 from fairlead.nearest import did_you_mean
+from fairlead.schema.validate import FLOAT32_MAX
 from fairlead.spec import Column, Contract
 
 REQUIRED = "has no value, but must have one"
@@ -78,6 +79,8 @@ _DTYPES = {
 
 
 def _checks(column: Column) -> Iterator[pandera.Check]:
+    if column.type in ("number", "integer"):  # a model sees float32, and serving refuses more as well
+        yield pandera.Check(lambda values: values.abs() <= FLOAT32_MAX, error="is too large")
     if column.type == "integer":
         yield pandera.Check(lambda values: values % 1 == 0, error="must be a whole number")
     if column.minimum is not None:

@@ -84,14 +84,14 @@ class Encoder:
 
 
 def encode_text(field: Field, values: Sequence[Any] | NDArray[Any]) -> NDArray[np.object_]:
-    """Text made uniform: NFKC, the field's case, missing as the empty string.
+    """Text made uniform: NFKC, the field's case, no white space around it, missing as the empty string.
 
     Case is folded here and not in the model, because an ONNX graph would need the server's locale to do it.
     """
     fold = FOLD[field.case]
     uniform = np.empty(len(values), dtype=object)
     for row, value in enumerate(values):
-        uniform[row] = "" if is_missing(value) else fold(unicodedata.normalize("NFKC", str(value)))
+        uniform[row] = "" if is_missing(value) else fold(unicodedata.normalize("NFKC", str(value))).strip()
     return uniform
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from fairlead.cli.options import Place, ProjectFolder, place_of
 from fairlead.cli.show import say, table
-from fairlead.errors import DataError, FairleadError
+from fairlead.errors import DataError, FairleadError, ServiceError
 
 if TYPE_CHECKING:
     from fairlead.records import Workspace
@@ -61,6 +62,7 @@ def _steps(place: Place, *, fast: bool) -> Iterator[tuple[str, Callable[[], str]
     if not fast:
         yield "data source", lambda: _source(place)
         yield "candidates and the project's code", lambda: _code(place)
+        yield "state folder", lambda: _state(place)
         yield "MLflow", lambda: _tracking(place)
 
 
@@ -93,6 +95,18 @@ def _code(place: Place) -> str:
     workspace = _workspace(place)
     preflight(workspace)
     return f"{len(workspace.project.model.candidates)} candidate(s) build, fit and save without pickle"
+
+
+def _state(place: Place) -> str:
+    try:
+        place.state.mkdir(exist_ok=True)
+        with tempfile.TemporaryFile(dir=place.state):
+            return str(place.state)
+    except OSError as cause:
+        raise ServiceError(
+            f"{place.state} cannot be written: {cause.strerror}",
+            hint="It keeps snapshots, runs and bundles: a folder on a disk with some space.",
+        ) from cause
 
 
 def _tracking(place: Place) -> str:

@@ -211,3 +211,9 @@ def test_check_says_a_mistake_in_the_project_file_once(fairlead, project):
     (project / "fairlead.yaml").write_text(PROJECT.replace("target", "tarrget"))
     result = fairlead("check")
     assert (result.code, result.out.count("did you mean 'target'?")) == (2, 1)
+
+
+def test_check_says_that_the_state_folder_cannot_be_written(fairlead, project):
+    (project / ".fairlead").write_text("a file where a folder must be")
+    result = fairlead("check")
+    assert (result.code, ".fairlead cannot be written: File exists" in result.out) == (8, True)

@@ -43,6 +43,7 @@ def failures(contract: Contract, **columns: list[Any]) -> dict[str, list[int]]:
             ["a1", None],
             {"c must match [a-z]+": [0]},
         ),
+        ({"type": "number"}, ["3e38", "1e39", "-1e300"], {"c is too large": [1, 2]}),
         ({"type": "text", "max_length": 3}, ["abc", "abcd"], {"c must have at most 3 characters": [1]}),
         ({"type": "boolean", "missing": "allow"}, [True, None], {}),
         ({"type": "datetime"}, [None], {"c has no value, but must have one": [0]}),
