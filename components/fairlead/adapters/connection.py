@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from fairlead.adapters import archives
 from fairlead.adapters.progress import EventProgress
 from fairlead.adapters.settings import STATE_FOLDER, Settings
 from fairlead.adapters.store import FolderStore
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, ServiceError
 from fairlead.records import Workspace
 
 if TYPE_CHECKING:
@@ -110,7 +110,9 @@ def connect(stage: str, project: str, source_root: str = "") -> Iterator[Connect
             try:
                 yield connection
             except BaseException as error:
-                connection.tracker.close(error)
+                # MLflow may be what failed; then the first error is the one to see.
+                with suppress(ServiceError):
+                    connection.tracker.close(error)
                 raise
             connection.tracker.close(None)
         except FairleadError as error:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fairlead.atomic import publish_folder, write_text
 from fairlead.bundle.attestations import write_attestations
 from fairlead.bundle.digest import lock_digest
 from fairlead.bundle.exports import Export, export, read_trained, table_of
@@ -84,8 +85,7 @@ def run(
             _assemble(builder, source, bundle, candidate, provenance, out)
     bundle = dataclasses.replace(verify(out), path=str(out))
     bundle = dataclasses.replace(bundle, uri=store.put(KIND, bundle.digest, out))
-    (out / Bundle.FILE).unlink()  # it may be a link into the store, whose files are never changed in place
-    (out / Bundle.FILE).write_text(bundle.to_json(), encoding="utf-8")
+    write_text(out / Bundle.FILE, bundle.to_json())
     _log(tracker, bundle, manifest, page)
     version = registry.register(
         bundle, tracker.run_id, candidate.metrics, _tags(workspace, candidate, manifest)
@@ -162,31 +162,26 @@ def _assemble(
 ) -> None:
     """Build the bundle's folder beside *out*, and rename it when it is complete."""
     unfinished = out.with_name(f".{out.name}.unfinished")
-    _remove(unfinished)
+    shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     builder.build(bundle.name, bundle.digest[:16], source, unfinished / BENTO)
     write_attestations(unfinished / ATTESTATIONS, candidate, provenance, bundle.parity)
     (unfinished / Bundle.FILE).write_text(bundle.to_json(), encoding="utf-8")
     listed = json.dumps(other_files(unfinished), sort_keys=True, indent=1) + "\n"
     (unfinished / CONTENTS).write_text(listed, encoding="utf-8")
-    _remove(out)
-    unfinished.rename(out)
+    publish_folder(unfinished, out)
 
 
 def _take(store: Store, digest: str, out: Path) -> None:
-    _remove(out)
-    store.get(KIND, digest, out)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
+    """Have the store's bundle at *out*."""
+    unfinished = out.with_name(f".{out.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    store.get(KIND, digest, unfinished)
+    publish_folder(unfinished, out)
 
 
 def _log(tracker: Tracker, bundle: Bundle, manifest: Mapping[str, Any], page: Path) -> None:
-    page.write_text(bundle_page(bundle, manifest), encoding="utf-8")
+    write_text(page, bundle_page(bundle, manifest))
     tracker.params({"format": bundle.format, "candidate": bundle.candidate})
     tracker.tags({"fairlead.bundle": bundle.digest, "fairlead.format": bundle.format})
     differences = {f"parity.{row['format']}": row["max_difference"] for row in bundle.parity}

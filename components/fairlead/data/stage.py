@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from fairlead.atomic import publish_folder, write_text
 from fairlead.data.divide import divide
 from fairlead.data.ingest import ROW, Ingested, ingest
 from fairlead.data.leaks import check_leaks
@@ -71,11 +72,10 @@ def run(
             _keep(store, recipe, folder, scratch)
         report = Report.from_json((folder / "report.json").read_bytes())
         dataset = _record(folder, out, report)
-        _replace(folder / "dataset.json", dataset.to_json())
+        write_text(folder / "dataset.json", dataset.to_json())
         profile = Profile.from_json((folder / "profile.json").read_bytes())
-        page.parent.mkdir(parents=True, exist_ok=True)
-        _replace(page, page_of(project.name, dataset.digest, report, profile))
-        _publish(folder, out)
+        write_text(page, page_of(project.name, dataset.digest, report, profile))
+        publish_folder(folder, out)
     _log(tracker, workspace, roles, dataset, report, page, fingerprint)
     progress.note(_summary(dataset))
     return dataset
@@ -220,23 +220,6 @@ def _unfinished(out: Path) -> Iterator[Path]:
         ) from cause
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _publish(folder: Path, out: Path) -> None:
-    """Put the finished folder in its place. A reader sees the old one, none, or the new one."""
-    old = out.with_name(f".{out.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if out.is_dir():
-        out.rename(old)  # removing it in its place would show a part of it to a reader, or after a kill
-    folder.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write atomically. Files from the store are links: they must be replaced, never written to."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(path)
 
 
 # --------------------------------------------------------------------------------------------------- account

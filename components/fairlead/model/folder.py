@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fairlead.atomic import write_text
 from fairlead.errors import UserCodeError
 from fairlead.heldout import MAX_ROWS, save_heldout
 from fairlead.model.persist import copy_code, new_folder, save
@@ -129,11 +130,3 @@ def _prediction_profile(schema: Schema, answers: NDArray[np.float64]) -> Profile
     if output.positive:
         columns["probability"] = ("number", answers[:, output.classes.index(output.positive)])
     return Profile.of(columns)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write *text*, all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)

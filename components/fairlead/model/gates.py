@@ -131,7 +131,10 @@ def _not_worse_than_champion(
     difference = champion.differences.get(metric)
     if difference is None or difference.low is None or difference.high is None:
         why = champion.reason or f"{metric} could not be compared on {champion.rows:,} rows"
-        reason = f"the champion (version {champion.version}) was not compared: {why}"
+        reason = (
+            f"the champion (version {champion.version}) was not compared: {why}; "
+            "promote a version that can be, or leave the gate out"
+        )
         return GateResult(words, Outcome.NOT_MEASURABLE, reason, measured, None)
     return _non_inferior(words, metric, champion, difference, margin)
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import skops.io
 
+from fairlead.atomic import publish_folder
 from fairlead.errors import FairleadError, IntegrityError, UserCodeError
 
 DATA_TYPES = frozenset({
@@ -135,9 +136,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     yield partial
-    if path.is_dir():
-        shutil.rmtree(path)
-    partial.replace(path)
+    publish_folder(partial, path)
 
 
 @contextmanager

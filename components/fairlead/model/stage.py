@@ -11,11 +11,12 @@ from typing import Any
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fairlead.atomic import write_text
 from fairlead.errors import GateFailed
 from fairlead.model.candidates import Contender, contenders
 from fairlead.model.evaluation import Evaluation
 from fairlead.model.fit import target_of
-from fairlead.model.folder import write_candidate, write_text
+from fairlead.model.folder import write_candidate
 from fairlead.model.folds import Fold, folds
 from fairlead.model.objective import Objective
 from fairlead.model.page import ModelReport, RenderedReport, compose

@@ -49,14 +49,15 @@ class Column(SpecModel):
     """A category that is not listed: refuse it, or treat it as one unseen value."""
 
     scale: float | None = None
-    """Multiplied to raw numbers, to bring them to ``unit``: 0.01 for cents to euros."""
+    """Raw data only: multiplied to raw numbers, to bring them to ``unit``: 0.01 for cents to euros. A request sends values in
+    ``unit``."""
     decimal: Annotated[str, Field(min_length=1, max_length=1)] = "."
-    """Decimal mark in raw text."""
+    """Raw data only: decimal mark."""
     case: Literal["lower", "upper", "keep"] = "keep"
     replace: dict[str, str] = Field(default_factory=dict)
-    """Raw value to uniform value, after trimming and case."""
+    """Raw data only: raw value to uniform value, after trimming and case. A request sends uniform values."""
     na: tuple[str, ...] = ("", "NA", "NaN", "nan", "null", "None")
-    """Raw texts that mean *missing*."""
+    """Raw data only: texts that mean *missing*. A request sends null."""
     formats: tuple[str, ...] = ()
     """Datetime: formats (strptime) tried in order. Empty: ISO 8601."""
     parts: tuple[DatetimePart, ...] = Field(default=("hour", "weekday", "day", "month"), min_length=1)

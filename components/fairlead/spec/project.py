@@ -154,7 +154,7 @@ class Cleaning(SpecModel):
     """Missing values that the contract allows. ``impute`` leaves them to the model's own preprocessing, which
     is fitted on training rows only; ``drop`` drops the row."""
     outliers: Literal["flag", "drop", "ignore"] = "flag"
-    """Numbers beyond ``outlier_fence`` interquartile ranges from the quartiles. Flagged in the report by
+    """Numbers beyond ``outlier_fence`` interquartile ranges from the quartiles of all rows. Flagged in the report by
     default: an outlier is often the very thing to be found."""
     outlier_fence: float = Field(default=6.0, gt=0)
     """Interquartile ranges. 6 instead of Tukey's 1.5, because money and durations have long tails."""

@@ -25,6 +25,7 @@ def infer(
 ) -> None:
     """Write a first data contract from what the data looks like. Read it, then make it stricter."""
     from fairlead.adapters.sources import open_source
+    from fairlead.atomic import write_text
     from fairlead.data.infer import infer as infer_contract
     from fairlead.errors import ProjectError
 
@@ -34,7 +35,5 @@ def infer(
     if target.exists() and not force:
         raise ProjectError(f"{target} exists already", hint="Overwrite it with --force.")
     text = infer_contract(open_source(spec.data.source, place.root), spec)
-    unfinished = target.with_suffix(".unfinished")
-    unfinished.write_text(text, encoding="utf-8")
-    unfinished.replace(target)
+    write_text(target, text)
     say(f"wrote {target}: a first guess; check types, ranges and which columns are known at prediction")

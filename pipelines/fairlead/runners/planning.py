@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fairlead.atomic import write_text
 from fairlead.records import JsonRecord
 
 LAST_RUN = "last-run.json"
@@ -26,7 +27,7 @@ class RunInputs(JsonRecord):
     model: str
     """The section ``model``."""
     problem: str
-    """The section ``problem``: outcome values move the threshold."""
+    """The section ``problem``: outcome values move the threshold, and an objective at the threshold."""
     code: str
     """The project's own Python code."""
     lock: str
@@ -46,8 +47,8 @@ class Step:
 
 _READS = {
     "data": ("source", "contract", "data", "lock"),
-    "search": ("model", "code"),
-    "model": ("problem",),
+    "search": ("model", "problem", "code"),
+    "model": (),
     "bundle": (),
 }
 """Which inputs each stage reads, beside what the stage before it gives."""
@@ -71,7 +72,7 @@ def plan_of(last: RunInputs | None, now: RunInputs) -> list[Step]:
 
     >>> before = RunInputs("s", "c", "d", "m", "p", "k", "l")
     >>> [(step.stage, step.runs) for step in plan_of(before, RunInputs("s", "c", "d", "m", "q", "k", "l"))]
-    [('data', False), ('search', False), ('model', True), ('bundle', True)]
+    [('data', False), ('search', True), ('model', True), ('bundle', True)]
     >>> plan_of(None, before)[0].why
     'there is no earlier run'
     """
@@ -129,9 +130,7 @@ def read_last(state: Path) -> RunInputs | None:
 
 def write_last(state: Path, inputs: RunInputs, bundle: str) -> None:
     """Remember *inputs* as those of the last run that gave a bundle."""
-    unfinished = state / f".{LAST_RUN}.unfinished"
-    unfinished.write_text(RunInputs(**(asdict(inputs) | {"bundle": bundle})).to_json(), encoding="utf-8")
-    unfinished.replace(state / LAST_RUN)
+    write_text(state / LAST_RUN, replace(inputs, bundle=bundle).to_json())
 
 
 def _digest(value: Any) -> str:

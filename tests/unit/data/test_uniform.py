@@ -8,6 +8,8 @@ import pyarrow as pa
 import pytest
 
 from fairlead.data.uniform import uniform
+from fairlead.schema import Field
+from fairlead.schema.encode import encode_text
 from fairlead.spec import Column
 
 NOON = datetime(2010, 12, 1, 12, 0)
@@ -105,3 +107,12 @@ def test_all_arrow_kinds_of_text_are_read(kind: pa.DataType) -> None:
 
 def test_a_column_without_any_value_is_missing_throughout() -> None:
     assert uniform(pa.nulls(2), Column(type="number")).values.to_pylist() == [None, None]
+
+
+@pytest.mark.parametrize("text", ["ΑΣ", "İstanbul", " hi ", "\u00a0x²\n", "Straße"])
+@pytest.mark.parametrize("case", ["lower", "upper", "keep"])
+def test_a_text_is_the_same_to_the_model_in_training_and_in_a_request(text: str, case: Any) -> None:
+    made = uniform(pa.array([text]), Column(type="text", case=case)).values.to_pylist()
+    field = Field("t", "text", case=case)
+
+    assert encode_text(field, made).tolist() == encode_text(field, [text]).tolist()

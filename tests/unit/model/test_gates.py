@@ -105,7 +105,10 @@ def test_a_champion_that_could_not_be_asked_lets_nothing_through() -> None:
     gate = Gate(metric="roc_auc", not_worse_than="champion")
     [result] = judge([gate], {"roc_auc": 0.84}, {}, champion(None, None, reason="it has other classes"))
     assert result.outcome == NOT_MEASURABLE
-    assert result.reason == "the champion (version 3) was not compared: it has other classes"
+    assert result.reason == (
+        "the champion (version 3) was not compared: it has other classes; "
+        "promote a version that can be, or leave the gate out"
+    )
 
 
 def test_every_bar_of_a_gate_is_one_result_in_the_order_of_the_file() -> None:

@@ -17,7 +17,7 @@ LAST = RunInputs(source="s", contract="c", data="d", model="m", problem="p", cod
         ({"contract": "x"}, ["data", "search", "model", "bundle"]),
         ({"model": "x"}, ["search", "model", "bundle"]),
         ({"code": "x"}, ["search", "model", "bundle"]),
-        ({"problem": "x"}, ["model", "bundle"]),
+        ({"problem": "x"}, ["search", "model", "bundle"]),
         ({"source": ""}, ["data", "search", "model", "bundle"]),
         ({"lock": "x"}, ["data", "search", "model", "bundle"]),
     ],
