@@ -58,6 +58,28 @@ class SeriesShape:
     horizon: int
     season: int
 
+    @property
+    def lags(self) -> tuple[int, ...]:
+        """Which past values become features: the last season, and every season's start inside the window.
+
+        >>> SeriesShape((), "day", window=21, horizon=7, season=7).lags
+        (0, 1, 2, 3, 4, 5, 6, 13, 20)
+        """
+        recent = range(min(self.season, self.window))
+        seasonal = range(self.season - 1, self.window, self.season)
+        return tuple(sorted({*recent, *seasonal}))
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the encoded columns, in order. Column 0 is the series' code."""
+        calendar = (
+            ("weekday", "day", "month", "hour") if self.every == "hour" else ("weekday", "day", "month")
+        )
+        return (
+            "series", "step", "seasonal_naive", "mean_season", "mean_window", "std_window", "trend",
+            *(f"lag_{lag}" for lag in self.lags), *calendar,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -89,9 +111,7 @@ class Schema:
     def columns(self) -> tuple[str, ...]:
         """Names of the numeric columns after encoding, in order."""
         if self.series is not None:
-            from fairlead.schema.series import feature_names  # noqa: PLC0415 - it needs SeriesShape
-
-            return feature_names(self.series)
+            return self.series.columns
         return tuple(column for field in self.fields for column in field.columns)
 
     @property

@@ -25,28 +25,6 @@ REQUEST_FIELDS = ("key", "at", "history", "step")
 """What one request row carries: the series' key, the time of the last value, the values oldest first, and the
 step ahead."""
 
-_CALENDAR = ("weekday", "day", "month")
-
-
-def lags(shape: SeriesShape) -> tuple[int, ...]:
-    """Which past values become features: the last season, and every season start inside the window.
-
-    >>> lags(SeriesShape((), "day", window=21, horizon=7, season=7))
-    (0, 1, 2, 3, 4, 5, 6, 13, 20)
-    """
-    recent = range(min(shape.season, shape.window))
-    seasonal = range(shape.season - 1, shape.window, shape.season)
-    return tuple(sorted({*recent, *seasonal}))
-
-
-def feature_names(shape: SeriesShape) -> tuple[str, ...]:
-    """Names of the encoded columns, in order. Column 0 is the series' code."""
-    calendar = (*_CALENDAR, "hour") if shape.every == "hour" else _CALENDAR
-    return (
-        "series", "step", "seasonal_naive", "mean_season", "mean_window", "std_window", "trend",
-        *(f"lag_{lag}" for lag in lags(shape)), *calendar,
-    )  # fmt: skip
-
 
 def series_features(
     shape: SeriesShape, columns: Mapping[str, Sequence[Any] | NDArray[Any]]
@@ -82,7 +60,7 @@ def features_of(
         codes, step, seasonal_naive(shape, history, step),
         season.mean(axis=1), history.mean(axis=1), history.std(axis=1),
         season.mean(axis=1) - history[:, : shape.season].mean(axis=1),
-        *(history[:, -1 - lag] for lag in lags(shape)),
+        *(history[:, -1 - lag] for lag in shape.lags),
         *_calendar_of(target, hourly=shape.every == "hour"),
     ]  # fmt: skip
     return np.column_stack(parts).astype(np.float32)

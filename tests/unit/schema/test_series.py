@@ -10,7 +10,7 @@ import pytest
 
 from fairlead.schema import Output, Schema, SeriesShape
 from fairlead.schema.encode import encode
-from fairlead.schema.series import PERIOD, feature_names, features_of, lags, seasonal_naive
+from fairlead.schema.series import PERIOD, features_of, seasonal_naive
 from fairlead.schema.validate import validate_rows
 
 SHAPES = {
@@ -52,7 +52,7 @@ def test_every_feature_has_a_name(shape: SeriesShape) -> None:
         np.ones((1, shape.window)),
         np.array([1]),
     )
-    assert features.shape == (1, len(feature_names(shape)))
+    assert features.shape == (1, len(shape.columns))
 
 
 def ask(shape: SeriesShape, **change: Any) -> dict[str, float]:
@@ -64,7 +64,7 @@ def ask(shape: SeriesShape, **change: Any) -> dict[str, float]:
     }
     columns = {name: [value] for name, value in (row | change).items()}
     numbers = encode(Schema("d", (), Output("forecast"), series=shape), columns).numbers
-    return dict(zip(feature_names(shape), numbers[0].tolist(), strict=True))
+    return dict(zip(shape.columns, numbers[0].tolist(), strict=True))
 
 
 def test_features_of_a_worked_example() -> None:
@@ -77,7 +77,7 @@ def test_features_of_a_worked_example() -> None:
         "mean_window": 6.5,
         "std_window": pytest.approx(4.0311288),
         "trend": 7.0,
-        **{f"lag_{lag}": 13.0 - lag for lag in lags(SHAPES["daily"])},
+        **{f"lag_{lag}": 13.0 - lag for lag in SHAPES["daily"].lags},
         "weekday": 4.0,
         "day": 1.0,  # 2024 is a leap year
         "month": 3.0,
