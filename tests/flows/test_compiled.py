@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import fairlead
 from fairlead.flows.compiled import COMPONENTS, FLOWS, compile_component, compile_flow
 from fairlead.image import PIPELINE_IMAGE
 
@@ -72,7 +71,3 @@ def test_the_search_workers_are_a_loop_over_what_the_data_task_returns(training)
         loop["inputs"]["parameters"]["pipelinechannel--data-Output"]["taskOutputParameter"]["producerTask"]
         == "data"
     )
-
-
-def test_the_namespace_has_two_roots():
-    assert sorted(Path(root).parent.name for root in fairlead.__path__) == ["components", "pipelines"]
