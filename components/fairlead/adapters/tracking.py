@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import re
 import time
@@ -82,6 +83,7 @@ def client_of(settings: Settings) -> MlflowClient:
     os.environ[TRACKING_URI] = settings.tracking_uri
     from mlflow import MlflowClient
 
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells of every database it makes
     with mlflow_errors(settings.tracking_uri):
         return MlflowClient(settings.tracking_uri, registry_uri=settings.tracking_uri)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fairlead.cli.options import Place, ProjectFolder, place_of
+from fairlead.cli.plan import present_inputs
 from fairlead.cli.show import number, say, table, watcher
 
 if TYPE_CHECKING:
+    from fairlead.adapters.settings import Settings
     from fairlead.runners.local import RunnerName, RunResult
 
 NAME = "run"
@@ -50,7 +54,7 @@ def run_project(place: Place, runner: RunnerName = "local") -> RunResult:
     from dataclasses import replace
 
     from fairlead.adapters import archives
-    from fairlead.adapters.tracking import check_reachable, close_parent_run, open_parent_run
+    from fairlead.adapters.tracking import check_reachable
     from fairlead.runners.local import run_training
     from fairlead.runners.planning import write_last
     from fairlead.runners.warm import WarmServer
@@ -59,44 +63,50 @@ def run_project(place: Place, runner: RunnerName = "local") -> RunResult:
     check_reachable(settings.tracking_uri)
     started = time.monotonic()
     server = WarmServer()
-    server.start()  # the imports go on while kfp is loaded here and the project is packed
-    import fairlead.flows.training  # noqa: F401
-
+    server.start()  # it imports what the tasks need, beside what is done here
     with tempfile.TemporaryDirectory(prefix="fairlead-") as scratch:
         value = archives.push(place.root, place.store(), Path(scratch))
+    inputs = present_inputs(place)
     name = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{value[-64:][:6]}"
     folder = place.state / "runs" / name
-    (folder / "logs").mkdir(parents=True)
-
-    def warmly(function: Any, *args: Any) -> Any:
-        return server.call(function, *args, environment={}, log=folder / "logs" / "runner.log")
-
-    inputs = warmly(_inputs_of_folder, str(place.root))
-    parent = warmly(
-        open_parent_run, settings, place.project().name, {"fairlead.run": name, "fairlead.runner": runner}
-    )
-    outcome: tuple[str, Mapping[str, str]] = ("KILLED", {})
-    try:
-        with watcher() as watch:
-            result = run_training(
-                value, str(place.root), replace(settings, parent_run=parent), folder, watch, runner, server
-            )
-        outcome = ("FINISHED", {"fairlead.bundle": result.bundle_digest})
-    except Exception as error:
-        outcome = ("FAILED", {"fairlead.failure": str(error)[:5000]})
-        show_gates(folder)
-        say_pages(folder)
-        raise
-    finally:
-        warmly(close_parent_run, settings, parent, *outcome, dict(candidate_of(folder).get("metrics", {})))
+    folder.mkdir(parents=True)
+    with _pipeline_run(place, settings, folder, runner) as run, watcher() as watch:
+        settings = replace(settings, parent_run=run.run_id)
+        result = run_training(value, str(place.root), settings, folder, watch, runner, server)
+        run.tags["fairlead.bundle"] = result.bundle_digest
     write_last(place.state, inputs, result.bundle_digest)
     return replace(result, seconds=time.monotonic() - started)
 
 
-def _inputs_of_folder(root: str) -> Any:
-    from fairlead.cli.plan import present_inputs
+@dataclass(slots=True)
+class _PipelineRun:
+    """The MLflow run of the whole flow. ``tags`` are set when it ends."""
 
-    return present_inputs(Place(Path(root)))
+    run_id: str
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@contextmanager
+def _pipeline_run(
+    place: Place, settings: Settings, folder: Path, runner: RunnerName
+) -> Iterator[_PipelineRun]:
+    """Open the run, and close it with the outcome of the block: finished, failed with the reason, or killed."""
+    from fairlead.adapters.tracking import close_parent_run, open_parent_run
+
+    tags = {"fairlead.run": folder.name, "fairlead.runner": runner}
+    run = _PipelineRun(open_parent_run(settings, place.project().name, tags))
+    status = "KILLED"
+    try:
+        yield run
+        status = "FINISHED"
+    except Exception as error:
+        status = "FAILED"
+        run.tags["fairlead.failure"] = str(error)[:5000]
+        show_gates(folder)
+        say_pages(folder)
+        raise
+    finally:
+        close_parent_run(settings, run.run_id, status, run.tags, candidate_of(folder).get("metrics", {}))
 
 
 def show_result(place: Place, result: RunResult) -> None:
