@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,14 @@ def result_of(
     )
     trained = train(contender, trial, objective, rows, valid)
     held = _held_out(trained, test, folder)
-    evaluation = _evaluation(trained, held, objective, project.model.search.seed)
-    compared = _compared(trained, held, objective, champion, folder)
-    learning = curve_of(trained, objective, rows, valid)
+    # Three things nobody waits for: fits and predictions leave Python, so that two cores share the work.
+    with ThreadPoolExecutor(2) as beside:
+        curve = beside.submit(curve_of, trained, objective, rows, valid)
+        weights = beside.submit(_importance, trained, test, held.answers, objective)
+        evaluation = _evaluation(trained, held, objective, project.model.search.seed)
+        compared = _compared(trained, held, objective, champion, folder)
+        learning, (importance, importance_metric) = curve.result(), weights.result()
     baseline = evaluation.baseline.get(objective.name)
-    importance, importance_metric = _importance(trained, test, held.answers, objective)
     return Result(
         trained=trained,
         test=test,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import sys
 
 import typer
@@ -47,5 +49,23 @@ def main() -> None:
         sys.exit(130)
 
 
+def entry() -> None:
+    """Run :func:`main` as a process of its own, and leave without tearing the interpreter down.
+
+    After a run MLflow, kfp and pyarrow are loaded here; destroying them one by one takes two seconds that nobody needs.
+    """
+    code: int | str | None = 0
+    try:
+        main()
+    except SystemExit as ended:
+        code = ended.code
+    if isinstance(code, str):
+        print(code, file=sys.stderr)  # noqa: T201
+    atexit._run_exitfuncs()  # noqa: SLF001 - temporary folders are removed and logs are flushed here
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else int(code is not None))
+
+
 if __name__ == "__main__":
-    main()
+    entry()

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,19 +51,18 @@ def run_project(place: Place, runner: RunnerName = "local") -> RunResult:
     Raises:
         FairleadError: The stage's own error. The MLflow run is closed as failed, with the reason.
     """
-    from dataclasses import replace
+    started = time.monotonic()
+    from fairlead.runners.warm import WarmServer
 
+    server = WarmServer()
+    server.start()  # first of all: it imports what the tasks need, beside what is done here
     from fairlead.adapters import archives
     from fairlead.adapters.tracking import check_reachable
     from fairlead.runners.local import run_training
     from fairlead.runners.planning import write_last
-    from fairlead.runners.warm import WarmServer
 
     settings = place.settings()
     check_reachable(settings.tracking_uri)
-    started = time.monotonic()
-    server = WarmServer()
-    server.start()  # it imports what the tasks need, beside what is done here
     with tempfile.TemporaryDirectory(prefix="fairlead-") as scratch:
         value = archives.push(place.root, place.store(), Path(scratch))
     inputs = present_inputs(place)

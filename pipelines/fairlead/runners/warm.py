@@ -57,9 +57,10 @@ PRELOAD = (
     "treelite",
     "skops.io",
     "kfp.dsl.executor_main",
-    "typer",
+    "fairlead.cli.main",
 )
-"""What the stages import, so that no task has to. ONNX Runtime is left out, because loading it
+"""What the stages import, so that no task has to, and the command line, because multiprocessing loads the caller's main
+module again in every child. ONNX Runtime is left out, because loading it
 starts a thread, and BentoML, because Bentos are built in a process of their own."""
 
 _SAFE_TO_FORK = {
