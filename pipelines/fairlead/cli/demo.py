@@ -16,7 +16,7 @@ from urllib.request import Request, urlopen
 import typer
 
 from fairlead.cli.options import Place
-from fairlead.cli.show import say
+from fairlead.cli.show import installed, say
 
 NAME = "demo"
 EXAMPLES = "Examples:  fairlead demo   |   fairlead demo --example spam --folder /tmp/spam"
@@ -43,8 +43,8 @@ def command(
     heading("4  where to look")
     say(f"project file:   {place.root / 'fairlead.yaml'}")
     say(f"report page:    {result.folder / 'pages' / 'model.html'}")
-    say(f"MLflow:         mlflow ui --backend-store-uri {place.settings().tracking_uri}")
-    say(f"serve again:    fairlead serve -C {place.root}")
+    say(f"MLflow:         {installed('mlflow')} ui --backend-store-uri {place.settings().tracking_uri}")
+    say(f"serve again:    {installed('fairlead')} serve -C {place.root}")
 
 
 def heading(text: str) -> None:

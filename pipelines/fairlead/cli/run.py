@@ -16,7 +16,7 @@ import typer
 
 from fairlead.cli.options import Place, ProjectFolder, place_of
 from fairlead.cli.plan import present_inputs
-from fairlead.cli.show import number, say, table, watcher
+from fairlead.cli.show import installed, number, say, table, watcher
 
 if TYPE_CHECKING:
     from fairlead.adapters.settings import Settings
@@ -117,9 +117,9 @@ def show_result(place: Place, result: RunResult) -> None:
     say(f"bundle {result.bundle_digest[:16]} ({bundle['format']}) in {result.seconds:.1f} s")
     say_pages(result.folder)
     settings = place.settings()
-    say(f"MLflow:  mlflow ui --backend-store-uri {settings.tracking_uri}"
+    say(f"MLflow:  {installed('mlflow')} ui --backend-store-uri {settings.tracking_uri}"
         if settings.tracking_uri.startswith("sqlite") else f"MLflow:  {settings.tracking_uri}")  # fmt: skip
-    say("next:    fairlead serve")
+    say(f"next:    {installed('fairlead')} serve")
 
 
 def show_gates(folder: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fairlead.adapters.progress import Event
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
     from fairlead.runners.local import TaskEnded, TaskStarted
 
 Watcher = Callable[["TaskStarted | TaskEnded | Event"], None]
+
+
+def installed(command: str) -> str:
+    """How to call a command that is installed with this one: by name where the shell finds it, else by its path."""
+    return command if shutil.which(command) else str(Path(sys.executable).with_name(command))
 
 
 def say(text: str = "") -> None:
