@@ -22,6 +22,8 @@ model:
 {gates}
 """
 
+SIZES = ("fine", "medium", "coarse", "mixed")
+
 GATES = """\
     - {metric: roc_auc, at_least: 0.9, better_than: baseline, by: 0.1}
     - {metric: value_per_1000, at_least: 0}
@@ -36,6 +38,7 @@ def write_tumour_project(
     workers: int = 1,
     gates: str = GATES,
     change: Mapping[int, float] | None = None,
+    with_category: bool = False,
 ) -> Path:
     """The breast cancer data of scikit-learn as a CSV file with a contract and a project file.
 
@@ -45,6 +48,7 @@ def write_tumour_project(
         workers: Search workers.
         gates: The gates, as YAML.
         change: Row number to a new value of the first feature.
+        with_category: Add a category column.
     """
     from sklearn.datasets import load_breast_cancer
 
@@ -52,10 +56,15 @@ def write_tumour_project(
     frame = data.data.iloc[:, :6].copy()  # names with spaces, on purpose
     for row, value in (change or {}).items():
         frame.iloc[row, 0] = value
+    numbers = list(frame.columns)
+    if with_category:
+        frame["texture"] = [SIZES[int(value) % len(SIZES)] for value in frame["mean texture"]]
     frame["malignant"] = ["true" if target == 0 else "false" for target in data.target]
     root.mkdir(parents=True, exist_ok=True)
     frame.to_csv(root / "rows.csv", index=False)
-    columns = "\n".join(f"  {name}: {{type: number, minimum: 0}}" for name in frame.columns[:-1])
+    columns = "\n".join(f"  {name}: {{type: number, minimum: 0}}" for name in numbers)
+    if with_category:
+        columns += f"\n  texture: {{type: category, values: [{', '.join(SIZES)}]}}"
     (root / "contract.yaml").write_text(
         f"apiVersion: fairlead.contract/v1\ncolumns:\n{columns}\n  malignant: {{type: boolean}}\n"
     )

@@ -116,14 +116,17 @@ def test_kfps_own_runner_gives_the_same_bundle(first, tmp_path):
     [
         ("logistic", "onnx"),
         ("{name: hist_gradient_boosting, space: {max_iter: [20]}}", "onnx"),
+        ("{name: hist_gradient_boosting, space: {max_iter: [20], native_categories: [true]}}", "treelite"),
         ("{use: 'own:make', space: {}}", "skops"),
     ],
-    ids=["onnx", "trees", "skops"],
+    ids=["onnx", "trees", "treelite", "skops"],
 )
 def test_the_same_inputs_give_the_same_digest_and_a_changed_row_another(tmp_path, candidate, expected):
     digests = []
     for number, (seed, change) in enumerate((("1", None), ("2", None), ("1", {3: 11.5}))):
-        root = write_tumour_project(tmp_path / str(number), candidate=candidate, change=change)
+        root = write_tumour_project(
+            tmp_path / str(number), candidate=candidate, change=change, with_category=expected == "treelite"
+        )
         (root / "own.py").write_text(
             "from sklearn.naive_bayes import GaussianNB\n\n"
             "class Own(GaussianNB):\n    pass\n\n"
