@@ -11,6 +11,17 @@ from typing import Any
 from fairlead.errors import UserCodeError
 from fairlead.nearest import did_you_mean
 
+_SKIPPED = frozenset({"__pycache__", "data", "node_modules", "venv"})
+
+
+def is_own_code(inside: Path) -> bool:
+    """Whether a file, by its path inside the project, is the project's own code: the archive and a bundle carry the same.
+
+    >>> is_own_code(Path("features/more.py")), is_own_code(Path(".venv/lib/x.py")), is_own_code(Path("data/generate.py"))
+    (True, False, False)
+    """
+    return not any(part in _SKIPPED or part.startswith(".") for part in inside.parts)
+
 
 def load_function(root: Path, path: str) -> Callable[..., Any]:
     """Import ``module:function`` with *root* first on the search path.

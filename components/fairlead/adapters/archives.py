@@ -16,11 +16,11 @@ from fairlead.errors import IntegrityError, NotFound, ProjectError
 from fairlead.records import Workspace
 from fairlead.spec import Contract, Project, load_contract, load_project
 from fairlead.spec.consistency import check_consistent
+from fairlead.usercode import is_own_code
 
 PROJECT_FILE = "fairlead.yaml"
 ARCHIVE = "project.tar"
 MAX_BYTES = 20 * 1024 * 1024
-_SKIPPED = frozenset({"__pycache__", "data", "node_modules", "venv"})
 
 
 def pack(root: Path) -> bytes:
@@ -60,7 +60,7 @@ def code_files(root: Path) -> list[str]:
     return sorted(
         path.relative_to(root).as_posix()
         for path in root.rglob("*.py")
-        if not any(part in _SKIPPED or part.startswith(".") for part in path.relative_to(root).parts)
+        if is_own_code(path.relative_to(root))
     )
 
 

@@ -19,6 +19,7 @@ import skops.io
 
 from fairlead.atomic import publish_folder
 from fairlead.errors import FairleadError, IntegrityError, UserCodeError
+from fairlead.usercode import is_own_code
 
 DATA_TYPES = frozenset({
     "numpy.dtype",
@@ -30,8 +31,6 @@ DATA_TYPES = frozenset({
 })  # fmt: skip
 """Not on skops' list, because a forged file could make them read beyond their arrays. Ours are checked by digest before
 they are opened."""
-
-_SKIPPED = frozenset({"__pycache__", "data", "node_modules", "venv"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +115,7 @@ def _travels_from(root: Path, place: Path) -> bool:
 
 
 def _is_code(inside: Path) -> bool:
-    return not any(part in _SKIPPED or part.startswith(".") for part in inside.parts)
+    return is_own_code(inside)
 
 
 def copy_code(root: Path, to: Path) -> None:
