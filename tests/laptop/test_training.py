@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.e2e.projects import write_tumour_project
+from tests.laptop.projects import write_tumour_project
 
 pytestmark = [pytest.mark.xdist_group("flow"), pytest.mark.slow, pytest.mark.timeout(600)]
 
