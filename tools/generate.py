@@ -1,6 +1,7 @@
 """Rewrite the files that are generated from code and stand beside it; ``--check`` only compares.
 
-Generated are the JSON schemas of project file and contract, the compiled flows and components, and the pages of ``--help``.
+Generated are the JSON schemas of project file and contract, the compiled flows and components, the pages of ``--help``, and the
+charts' values, schemas and tables of values.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     """Every generated file and what it should hold."""
     from fairlead.flows.compiled import COMPONENTS, FLOWS, compile_component, compile_flow
     from fairlead.spec.jsonschema import SCHEMA_FILES, schema_text
+    from tools.charts.files import chart_files
 
     for name in SCHEMA_FILES:
         yield ROOT / "components/fairlead/spec" / name, schema_text(name)
@@ -28,10 +30,11 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name in FLOWS:
         yield ROOT / f"pipelines/fairlead/flows/{name}.yaml", compile_flow(name)
     yield ROOT / "docs/cli.md", help_pages()
+    yield from chart_files(ROOT / "helm")
 
 
-VERBS = ("", "init", "check", "plan", "run", "serve", "demo", "push", "compile", "runs", "data infer", "models list",
-         "models show", "models compare", "models promote")  # fmt: skip
+VERBS = ("", "init", "check", "plan", "run", "serve", "demo", "push", "compile", "runs", "driver", "data infer", "models list",
+         "models show", "models compare", "models promote", "bundle fetch", "bundle values")  # fmt: skip
 
 
 def help_pages() -> str:

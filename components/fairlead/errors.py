@@ -11,7 +11,8 @@
     ├── GateFailed                   exit 5   a bar was missed: nothing was registered
     ├── ExportError                  exit 6   no format reproduces the trained model
     ├── IntegrityError               exit 7   a digest does not match, or a file is not what it claims
-    ├── ServiceError                 exit 8   MLflow, a database, a port or a disk is not usable
+    ├── ServiceError                 exit 8   MLflow, Kubernetes, a database, a port or a disk is not usable
+    │   └── Conflict                 exit 8   an object moved on between looking and writing
     └── NotFound                     exit 9   no such run, model or bundle
 
 A message names the value, the rule and the way out. The cause is chained (``raise … from cause``), so that
@@ -98,9 +99,13 @@ class IntegrityError(FairleadError):
 
 
 class ServiceError(FairleadError):
-    """Something outside fairlead (MLflow, a database, a port, a disk) is not usable."""
+    """Something outside fairlead (MLflow, Kubernetes, a database, a port, a disk) is not usable."""
 
     exit_code = 8
+
+
+class Conflict(ServiceError):
+    """Someone else wrote an object first, or may write in our place: look again before deciding anything."""
 
 
 class NotFound(FairleadError):

@@ -250,6 +250,9 @@ class Store(Protocol):
     def put(self, kind: str, digest: str, folder: Path) -> str:
         """Keep *folder* under this name, atomically, and return its URI. Keeping it twice is no error."""
 
+    def uri(self, kind: str, digest: str) -> str:
+        """The URI that :meth:`put` returns for this name."""
+
 
 class Tracker(Protocol):
     """Where a stage writes down what it did. One tracker is one run."""

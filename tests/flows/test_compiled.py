@@ -24,7 +24,7 @@ def test_the_committed_component_equals_a_fresh_compile(path):
 
 @pytest.fixture(scope="module")
 def training() -> dict:
-    return yaml.safe_load(TRAINING.read_text())
+    return next(yaml.safe_load_all(TRAINING.read_text()))
 
 
 def test_the_one_required_parameter_is_the_project(training):

@@ -9,17 +9,21 @@ from __future__ import annotations
 import hashlib
 import io
 import tarfile
+import tempfile
 from pathlib import Path
 
-from fairlead.adapters.store import FolderStore
+from fairlead.adapters import tars
+from fairlead.adapters.store import FolderStore, object_at
 from fairlead.errors import IntegrityError, NotFound, ProjectError
-from fairlead.records import Workspace
+from fairlead.records import Store, Workspace
 from fairlead.spec import Contract, Project, load_contract, load_project
 from fairlead.spec.consistency import check_consistent
 from fairlead.usercode import is_own_code
 
 PROJECT_FILE = "fairlead.yaml"
 ARCHIVE = "project.tar"
+KIND = "projects"
+"""What archives are called in the store."""
 MAX_BYTES = 20 * 1024 * 1024
 
 
@@ -36,9 +40,7 @@ def pack(root: Path) -> bytes:
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name in members:
             content = (root / name).read_bytes()
-            entry = tarfile.TarInfo(name)
-            entry.size, entry.mode, entry.mtime = len(content), 0o644, 0
-            archive.addfile(entry, io.BytesIO(content))
+            archive.addfile(tars.entry(name, len(content)), io.BytesIO(content))
     if buffer.tell() > MAX_BYTES:
         raise ProjectError(
             f"the project's code takes {buffer.tell() / 2**20:.0f} MiB; at most {MAX_BYTES // 2**20} MiB travel",
@@ -64,22 +66,27 @@ def code_files(root: Path) -> list[str]:
     )
 
 
-def push(root: Path, store: FolderStore, scratch: Path) -> str:
-    """Keep the project's archive in *store*; returns the pipeline's ``project`` value, ``PATH@sha256:DIGEST``."""
+def push(root: Path, store: Store, scratch: Path) -> str:
+    """Keep the project's archive in *store*; returns the pipeline's ``project`` value.
+
+    That is ``PATH@sha256:DIGEST`` for a folder and ``s3://…/projects/DIGEST.tar@sha256:DIGEST`` for an object store. DIGEST is
+    the archive's in both; the object holds it as its one file.
+    """
     content = pack(root)
     digest = hashlib.sha256(content).hexdigest()
-    if not store.has("projects", digest):
+    if not store.has(KIND, digest):
         scratch.mkdir(parents=True, exist_ok=True)
         (scratch / ARCHIVE).write_bytes(content)
-        store.put("projects", digest, scratch)
-    return f"{store.path('projects', digest) / ARCHIVE}@sha256:{digest}"
+        store.put(KIND, digest, scratch)
+    at = store.path(KIND, digest) / ARCHIVE if isinstance(store, FolderStore) else store.uri(KIND, digest)
+    return f"{at}@sha256:{digest}"
 
 
 def unpack(value: str, into: Path, source_root: Path | None = None) -> Workspace:
     """Open a pipeline's ``project`` value in the folder *into*.
 
     Raises:
-        ProjectError: The value has not the form ``PATH@sha256:DIGEST``.
+        ProjectError: The value is not an archive with its digest, as :func:`push` returns it.
         NotFound: There is no such archive.
         IntegrityError: The archive is not the one that the digest names.
     """
@@ -89,10 +96,7 @@ def unpack(value: str, into: Path, source_root: Path | None = None) -> Workspace
             f"project is {value!r}, but must be an archive with its digest: PATH@sha256:DIGEST",
             hint="`fairlead push` stores the project and prints the value.",
         )
-    try:
-        content = Path(path.removeprefix("file://")).read_bytes()
-    except OSError as cause:
-        raise NotFound(f"no project archive at {path}: {cause.strerror}") from cause
+    content = _archive_at(path)
     actual = hashlib.sha256(content).hexdigest()
     if actual != digest:
         raise IntegrityError(
@@ -100,9 +104,25 @@ def unpack(value: str, into: Path, source_root: Path | None = None) -> Workspace
             hint="It was changed after `fairlead push`; push again and use the value it prints.",
         )
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
-        archive.extractall(into, filter="data")
+        tars.extract(archive, into)
     project, contract = read_project(into)
     return Workspace(into, project, contract, digest, source_root)
+
+
+def _archive_at(path: str) -> bytes:
+    if path.startswith("s3://"):
+        store, kind, name = object_at(path)
+        with tempfile.TemporaryDirectory(prefix="fairlead-") as scratch:
+            store.get(kind, name, Path(scratch) / name)
+            return _read(Path(scratch) / name / ARCHIVE, path)
+    return _read(Path(path.removeprefix("file://")), path)
+
+
+def _read(file: Path, shown: str) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as cause:
+        raise NotFound(f"no project archive at {shown}: {cause.strerror}") from cause
 
 
 def read_project(root: Path) -> tuple[Project, Contract]:

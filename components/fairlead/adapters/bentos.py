@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairlead import telemetry
+from fairlead.adapters.store import holder
 from fairlead.errors import ExportError, FairleadError, IntegrityError, NotFound
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from fairlead.records import ModelVersion, Store
+    from fairlead.adapters.store import AnyStore
+    from fairlead.records import ModelVersion
     from fairlead.schema import Batch, Output, Schema
 
 _MINUTES = 5
@@ -186,22 +188,27 @@ class OpenedBundle:
         return self._predict(batch)
 
 
-def open_bundle(version: ModelVersion, store: Store) -> OpenedBundle:
-    """Fetch a registered version's bundle from the store and open its model; its files are checked by digest.
+def open_bundle(version: ModelVersion, store: AnyStore) -> OpenedBundle:
+    """Fetch a registered version's bundle and open its model; its files are checked by digest.
+
+    Args:
+        version: The version; where its bundle was kept is asked too.
+        store: Asked first.
 
     Raises:
-        NotFound: The store does not have it.
+        NotFound: Neither store has it.
         IntegrityError: It is not what its digest says.
     """
     from fairlead.serve.loading import load, read_manifest, read_schema
 
-    if not store.has("bundles", version.digest):
+    try:
+        holding = holder(store, "bundles", version.digest, version.uri)
+    except NotFound as cause:
         raise NotFound(
-            f"the bundle {version.digest[:16]} of {version.name} version {version.version} is not in the store",
-            hint=f"It was kept at {version.uri}.",
-        )
+            f"{version.name} version {version.version}: {cause.message}", hint=cause.hint
+        ) from cause
     scratch = tempfile.mkdtemp(prefix="fairlead-champion-")
-    store.get("bundles", version.digest, Path(scratch) / "bundle")
+    holding.get("bundles", version.digest, Path(scratch) / "bundle")
     source = Path(scratch) / "bundle" / "bento" / "src"
     folder = source / "bundle"
     if read_manifest(folder).digest != version.digest:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from fairlead.adapters import archives
 from fairlead.adapters.progress import EventProgress
-from fairlead.adapters.settings import STATE_FOLDER, Settings
-from fairlead.adapters.store import FolderStore
+from fairlead.adapters.settings import STATE_FOLDER, Settings, require_in_task
+from fairlead.adapters.store import open_store
 from fairlead.errors import FairleadError, ServiceError
 from fairlead.records import Workspace
 
 if TYPE_CHECKING:
     from fairlead.adapters.registry import MlflowRegistry
+    from fairlead.adapters.store import AnyStore
     from fairlead.adapters.tracking import MlflowTracker
     from fairlead.records import Answer, BentoBuilder, Champion, Source
     from fairlead.schema import Schema
@@ -40,9 +41,9 @@ class Connection:
         return EventProgress(self.stage)
 
     @cached_property
-    def store(self) -> FolderStore:
+    def store(self) -> AnyStore:
         """Snapshots and bundles."""
-        return FolderStore(self.settings.store)
+        return open_store(self.settings.store)
 
     @cached_property
     def tracker(self) -> MlflowTracker:
@@ -82,6 +83,13 @@ class Connection:
 
         return open_bundle(version, self.store)
 
+    def close_failed(self, error: BaseException) -> None:
+        """Write *error* to the task's run, if MLflow can be reached: otherwise *error* is the one to see."""
+        if isinstance(error, ServiceError) and "tracker" not in vars(self):
+            return  # MLflow was waited for in vain already
+        with suppress(ServiceError):
+            self.tracker.close(error)
+
     def source(self) -> Source:
         """The project's raw rows."""
         from fairlead.adapters.sources import open_source
@@ -95,7 +103,7 @@ def connect(stage: str, project: str, source_root: str = "") -> Iterator[Connect
 
     Args:
         stage: Names the MLflow run and prefixes its parameters.
-        project: The pipeline's ``project`` value, ``PATH@sha256:DIGEST``.
+        project: The pipeline's ``project`` value, an archive with its digest.
         source_root: What a relative ``data.source.uri`` is relative to.
 
     Raises:
@@ -105,14 +113,13 @@ def connect(stage: str, project: str, source_root: str = "") -> Iterator[Connect
     settings = Settings.from_environment(os.environ, Path(STATE_FOLDER))
     with tempfile.TemporaryDirectory(prefix="fairlead-") as scratch:
         try:
+            require_in_task(os.environ)
             workspace = archives.unpack(project, Path(scratch), Path(source_root) if source_root else None)
             connection = Connection(stage, settings, workspace)
             try:
                 yield connection
             except BaseException as error:
-                # MLflow may be what failed; then the first error is the one to see.
-                with suppress(ServiceError):
-                    connection.tracker.close(error)
+                connection.close_failed(error)
                 raise
             connection.tracker.close(None)
         except FairleadError as error:

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from fairlead.adapters.settings import Settings
 from fairlead.adapters.tracking import client_of, mlflow_errors
-from fairlead.errors import NotFound
+from fairlead.errors import NotFound, ProjectError
 from fairlead.records import Bundle, ModelVersion
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+_SHORTEST_DIGEST = 8
+"""Fewer digits than this are a version's number, and might fit several digests."""
 _DIGEST, _URI = "fairlead.bundle.digest", "fairlead.bundle.uri"
 
 
@@ -56,6 +58,31 @@ class MlflowRegistry:
             if not token:
                 return
 
+    def find(self, name: str, which: str) -> ModelVersion:
+        """The version that *which* names: its number, an alias, or the first digits of its digest, eight or more.
+
+        Raises:
+            NotFound: There is none.
+            ProjectError: Several digests begin so.
+        """
+        if which.isdecimal() and len(which) < _SHORTEST_DIGEST:
+            return self.version(name, int(which))
+        known = self.versions(name)
+        by_alias = [found for found in known if which in found.aliases]
+        by_digest = [
+            found for found in known if len(which) >= _SHORTEST_DIGEST and found.digest.startswith(which)
+        ]
+        found = by_alias or by_digest
+        if not found:
+            aliases = ", ".join(sorted(alias for version in known for alias in version.aliases)) or "none"
+            raise NotFound(
+                f"model {name!r} has no version {which!r}; its aliases: {aliases}",
+                hint="`fairlead models list` shows what there is; `fairlead run` trains and registers a version.",
+            )
+        if len(found) > 1:
+            raise ProjectError(f"{len(found)} bundles of model {name!r} begin with {which!r}")
+        return found[0]
+
     def register(
         self, bundle: Bundle, run_id: str, metrics: Mapping[str, float], tags: Mapping[str, str]
     ) -> ModelVersion:
@@ -72,16 +99,35 @@ class MlflowRegistry:
                 self._give_alias(same.name, CHAMPION, same.version)
             return self.version(same.name, same.version)
         with mlflow_errors(self._uri):
-            if not known and not self._client.search_registered_models(f"name = '{bundle.name}'"):
-                self._client.create_registered_model(bundle.name)
-            version = self._client.create_model_version(
+            self._make_model(bundle.name)
+            self._client.create_model_version(
                 bundle.name,
                 source=f"runs:/{run_id}/bundle",
                 run_id=run_id,
                 tags={**tags, _DIGEST: bundle.digest, _URI: bundle.uri, **_as_tags(metrics)},
             )
-        self._give_alias(bundle.name, CHALLENGER if has_champion else CHAMPION, int(version.version))
-        return self.version(bundle.name, int(version.version))
+        version = self._only_version(bundle)
+        self._give_alias(bundle.name, CHALLENGER if has_champion else CHAMPION, version)
+        return self.version(bundle.name, version)
+
+    def _make_model(self, name: str) -> None:
+        """Create the registered model if there is none. Another task may do so too, or a request whose answer was lost."""
+        from mlflow.exceptions import MlflowException
+
+        if not self._client.search_registered_models(f"name = '{name}'"):
+            try:
+                self._client.create_registered_model(name)
+            except MlflowException as cause:
+                if cause.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+
+    def _only_version(self, bundle: Bundle) -> int:
+        """The version that holds *bundle*. If a request whose answer was lost has made one more, the oldest stays."""
+        same = sorted(found.version for found in self.versions(bundle.name) if found.digest == bundle.digest)
+        with mlflow_errors(self._uri):
+            for repeated in same[1:]:
+                self._client.delete_model_version(bundle.name, str(repeated))
+        return same[0]
 
     def _give_alias(self, name: str, alias: str, version: int) -> None:
         with mlflow_errors(self._uri):

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from fairlead.errors import ServiceError
+
 STATE_FOLDER = ".fairlead"
 """Holds everything a laptop keeps of a project: MLflow's database, snapshots, bundles, runs."""
 
@@ -24,8 +26,8 @@ class Settings:
     """MLflow server or database."""
     artifact_root: str | None
     """Where a new experiment keeps its artifacts; None leaves it to the MLflow server."""
-    store: Path
-    """Folder of the content-addressed store."""
+    store: str
+    """The content-addressed store: a folder, or ``s3://bucket/prefix``."""
     run_id: str | None = None
     """The MLflow run that was opened for this task by somebody else (KFP's MLflow plugin)."""
     parent_run: str | None = None
@@ -41,7 +43,7 @@ class Settings:
         return cls(
             tracking_uri=own_server or f"sqlite:///{state.resolve() / 'mlflow.db'}",
             artifact_root=None if _is_server(own_server) else (state.resolve() / "artifacts").as_uri(),
-            store=Path(environment.get(STORE) or state / "store").resolve(),
+            store=store_location(environment.get(STORE) or str(state / "store")),
             run_id=environment.get(RUN_ID) or None,
             parent_run=environment.get(PARENT_RUN) or None,
             failure_file=Path(failure_file) if failure_file else None,
@@ -51,11 +53,34 @@ class Settings:
         """What a task's process must have in its environment to get the same settings."""
         named = {
             TRACKING_URI: self.tracking_uri,
-            STORE: str(self.store),
+            STORE: self.store,
             PARENT_RUN: self.parent_run,
             FAILURE_FILE: str(self.failure_file) if self.failure_file else None,
         }
         return {name: value for name, value in named.items() if value}
+
+
+def require_in_task(environment: Mapping[str, str]) -> None:
+    """Refuse to run a task that would log and store into its own container, which is gone when it ends.
+
+    Raises:
+        ServiceError: MLflow or the store is not named.
+    """
+    missing = [name for name in (TRACKING_URI, STORE) if not environment.get(name)]
+    if missing:
+        raise ServiceError(
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set, so nothing that this task does would last",
+            hint="On a cluster they come from the ConfigMap fairlead-environment of the task's namespace.",
+        )
+
+
+def store_location(where: str) -> str:
+    """A folder's absolute path; a URI as it is.
+
+    >>> store_location("s3://models/team")
+    's3://models/team'
+    """
+    return where if "://" in where else str(Path(where).resolve())
 
 
 def _is_server(uri: str | None) -> bool:

@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import distributions, version
@@ -31,18 +32,48 @@ if TYPE_CHECKING:
     from mlflow.entities import Experiment
 
 _MAX_PARAM = 6000  # MLflow's limit on the length of a parameter
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "7",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+"""How MLflow's own client bears with a server that is away, unless the environment says otherwise.
+
+It tries again after 0, 2, 4, 8, 16, 32 and 64 s: a server's pod that is restarted, or moved to another node, is back within
+that. All requests are covered, uploads of artifacts among them. A request whose answer was lost is so made twice; what that
+would double is taken care of here and in the registry."""
+_ATTEMPT = "fairlead.attempt"
 _BATCH = 100  # MLflow's limit on parameters and tags a request
 
 
-def check_reachable(uri: str, seconds: float = 5.0) -> None:
+def check_reachable(uri: str, seconds: float = 5.0, patience: float = 0.0) -> None:
     """Refuse to start work that could not be logged.
 
+    Args:
+        uri: MLflow's tracking URI.
+        seconds: How long one question may take.
+        patience: For how many seconds a server that does not answer is asked again. A person wants to know at once; something
+            that runs alone outlasts a restart of the server.
+
     Raises:
-        ServiceError: *uri* is a server that does not answer within *seconds*, or a database that cannot be connected to.
+        ServiceError: *uri* is a server that does not answer, or a database that cannot be connected to.
     """
     if not uri.startswith(("http://", "https://")):
         _check_database(uri)
         return
+    until = time.monotonic() + patience
+    while True:
+        try:
+            _check_server(uri, seconds)
+        except ServiceError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(2)
+        else:
+            return
+
+
+def _check_server(uri: str, seconds: float) -> None:
     try:
         with urlopen(Request(f"{uri.rstrip('/')}/health"), timeout=seconds) as answer:  # noqa: S310 - scheme checked
             answer.read()
@@ -78,7 +109,8 @@ def _check_database(uri: str) -> None:
 def client_of(settings: Settings) -> MlflowClient:
     """An MLflow client."""
     telemetry.switch_off()
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
     # MLflow's optuna storage makes a client of its own and finds the server only here.
     os.environ[TRACKING_URI] = settings.tracking_uri
     from mlflow import MlflowClient
@@ -91,14 +123,43 @@ def client_of(settings: Settings) -> MlflowClient:
 @contextlib.contextmanager
 def mlflow_errors(uri: str) -> Iterator[None]:
     """Turn MLflow's and the database's exceptions into a ServiceError."""
-    from mlflow.exceptions import MlflowException
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (MlflowException, SQLAlchemyError, OSError) as cause:
+    except _faults() as cause:
         first_line = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
         raise ServiceError(f"MLflow at {uri} failed: {first_line}") from cause
+
+
+def _faults() -> tuple[type[Exception], ...]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:  # a client without the whole MLflow cannot use a database either
+        return MlflowException, OSError
+    return MlflowException, SQLAlchemyError, OSError
+
+
+def create_run(client: MlflowClient, experiment: str, name: str | None, tags: Mapping[str, str]) -> str:
+    """Start one run and return its id, even if the request is made twice because its first answer was lost."""
+    attempt = uuid.uuid4().hex
+    run_id = client.create_run(experiment, tags={**tags, _ATTEMPT: attempt}, run_name=name).info.run_id
+    for run in client.search_runs([experiment], filter_string=f"tags.`{_ATTEMPT}` = '{attempt}'"):
+        if run.info.run_id != run_id:
+            client.delete_run(run.info.run_id)
+    return str(run_id)
+
+
+def _is_open(client: MlflowClient, run_id: str) -> bool:
+    """Whether *run_id* is a run that can be logged to."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return bool(client.get_run(run_id).info.lifecycle_stage == "active")
+    except MlflowException as cause:
+        if cause.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return False
+        raise
 
 
 def experiment_of(client: MlflowClient, settings: Settings, name: str) -> Experiment:
@@ -142,18 +203,19 @@ class MlflowTracker:
 
     @classmethod
     def open(cls, settings: Settings, workspace: Workspace, stage: str) -> MlflowTracker:
-        """Continue the run that ``MLFLOW_RUN_ID`` names, or start one (below ``FAIRLEAD_PARENT_RUN`` if that is set)."""
+        """Continue the run that ``MLFLOW_RUN_ID`` names, or start one (below ``FAIRLEAD_PARENT_RUN`` if that is set).
+
+        One is started too if the named run is not there: it may have been deleted, or be of another server.
+        """
         client = client_of(settings)
         with mlflow_errors(settings.tracking_uri):
-            if settings.run_id:
+            if settings.run_id and _is_open(client, settings.run_id):
                 tracker = cls(client, settings, settings.run_id, stage, owned=False)
             else:
                 experiment = experiment_of(client, settings, workspace.project.name)
                 parent = {"mlflow.parentRunId": settings.parent_run} if settings.parent_run else {}
-                run = client.create_run(
-                    experiment.experiment_id, tags={**_origin(), **parent}, run_name=stage
-                )
-                tracker = cls(client, settings, run.info.run_id, stage, owned=True)
+                run_id = create_run(client, experiment.experiment_id, stage, {**_origin(), **parent})
+                tracker = cls(client, settings, run_id, stage, owned=True)
         tracker.tags(
             {"fairlead.stage": stage, "fairlead.code": workspace.digest, "fairlead.lock": lock_digest()}
         )
@@ -166,7 +228,7 @@ class MlflowTracker:
         status = "FINISHED" if error is None else "FAILED"
         with mlflow_errors(self._settings.tracking_uri):
             if self._study is not None:
-                self._study._storage.flush_all_batches()  # noqa: SLF001 - optuna has no public way to the storage
+                _flush(self._study._storage)  # noqa: SLF001 - optuna has no public way to the storage
                 self._client.set_terminated(self._study._study_id, status)  # noqa: SLF001
             if self._owned:
                 self._client.set_terminated(self.run_id, status)
@@ -248,6 +310,12 @@ class MlflowTracker:
             self._study.add_trial(trial)
 
 
+def _flush(storage: Any) -> None:
+    """Write what the study's storage still holds. Its own flush only warns when it cannot, and forgets what it held."""
+    for run_id in list(storage._batch_queue):  # noqa: SLF001
+        storage._flush_batch(run_id, raise_on_error=True)  # noqa: SLF001
+
+
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
@@ -257,10 +325,7 @@ def open_parent_run(settings: Settings, project: str, tags: Mapping[str, str]) -
     client = client_of(settings)
     with mlflow_errors(settings.tracking_uri):
         experiment = experiment_of(client, settings, project)
-        run = client.create_run(
-            experiment.experiment_id, tags={**_origin(), **tags}, run_name=tags.get("fairlead.run")
-        )
-        return str(run.info.run_id)
+        return create_run(client, experiment.experiment_id, tags.get("fairlead.run"), {**_origin(), **tags})
 
 
 def close_parent_run(

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 
 from fairlead.spec.base import Misfits, SpecModel
 from fairlead.spec.metrics import METRICS, Task, metrics_of
+from fairlead.spec.run import Run
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Money = float
@@ -382,6 +383,8 @@ class Project(SpecModel):
     problem: Problem
     data: Data
     model: Model
+    run: Run = Run()
+    """How tasks run as containers on a cluster; a run on a laptop ignores it."""
 
     @model_validator(mode="after")
     def _parts_fit_the_task(self) -> Self:

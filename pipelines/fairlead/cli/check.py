@@ -64,6 +64,7 @@ def _steps(place: Place, *, fast: bool) -> Iterator[tuple[str, Callable[[], str]
         yield "candidates and the project's code", lambda: _code(place)
         yield "state folder", lambda: _state(place)
         yield "MLflow", lambda: _tracking(place)
+        yield "pipeline for a cluster", lambda: _pipeline(place)
 
 
 def _files(place: Place) -> str:
@@ -115,6 +116,17 @@ def _tracking(place: Place) -> str:
     uri = place.settings().tracking_uri
     check_reachable(uri)
     return uri
+
+
+def _pipeline(place: Place) -> str:
+    from fairlead.flows.compiled import compile_flow
+    from fairlead.runners.pods.compiled import executors_of
+
+    run = place.project().run
+    if not run.model_fields_set:
+        return ""
+    executors_of(compile_flow("training", run=run))
+    return f"the section run is obeyed by --on pods and --on kubeflow ({', '.join(sorted(run.model_fields_set))})"
 
 
 def _workspace(place: Place) -> Workspace:

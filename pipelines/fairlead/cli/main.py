@@ -8,7 +8,21 @@ import sys
 
 import typer
 
-from fairlead.cli import check, compile, data, demo, init, models, plan, push, run, runs, serve  # noqa: A004
+from fairlead.cli import (
+    bundle,
+    check,
+    compile,  # noqa: A004
+    data,
+    demo,
+    driver,
+    init,
+    models,
+    plan,
+    push,
+    run,
+    runs,
+    serve,
+)
 from fairlead.errors import FairleadError, ServiceError
 
 app = typer.Typer(
@@ -24,10 +38,11 @@ app = typer.Typer(
     ),
 )
 
-for verb in (init, check, plan, run, serve, demo, push, compile, runs):
+for verb in (init, check, plan, run, serve, demo, push, compile, runs, driver):
     app.command(verb.NAME, epilog=verb.EXAMPLES)(verb.command)
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
+app.add_typer(bundle.app, name="bundle")
 
 
 def main() -> None:

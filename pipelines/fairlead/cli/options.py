@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from fairlead.adapters.objects import S3Store
     from fairlead.adapters.registry import MlflowRegistry
     from fairlead.adapters.settings import Settings
     from fairlead.adapters.store import FolderStore
@@ -56,11 +57,21 @@ class Place:
 
         return load_contract(self.root / project.data.contract)
 
-    def store(self) -> FolderStore:
+    def store(self) -> FolderStore | S3Store:
         """Snapshots, archives and bundles."""
-        from fairlead.adapters.store import FolderStore
+        from fairlead.adapters.store import open_store
 
-        return FolderStore(self.settings().store)
+        return open_store(self.settings().store)
+
+    def bundle(self, digest: str, uri: str = "") -> Path:
+        """A folder with the bundle *digest*: from the store, else from where *uri* says it was kept, by way of a cache.
+
+        Raises:
+            NotFound: Neither has it.
+        """
+        from fairlead.adapters.store import holder
+
+        return holder(self.store(), "bundles", digest, uri).local("bundles", digest, self.state / "cache")
 
     def registry(self) -> MlflowRegistry:
         """Registered models. Importing MLflow takes seconds."""

@@ -12,20 +12,21 @@ from fairlead.cli.options import ProjectFolder, place_of
 from fairlead.cli.show import say
 
 NAME = "push"
-EXAMPLES = "Examples:  fairlead push   |   fairlead push --to /mnt/fairlead"
+EXAMPLES = "Examples:  fairlead push   |   fairlead push --to s3://bucket/prefix"
 
 
 def command(
     project: ProjectFolder = Path(),
     to: Annotated[
-        Path | None, typer.Option(help="Store to push to, a folder. Default: the project's own.")
-    ] = None,
+        str, typer.Option(help="Store to push to, a folder or s3://bucket/prefix. Default: FAIRLEAD_STORE.")
+    ] = "",
 ) -> None:
     """Store the project as one archive and print the value for the pipeline's parameter `project`."""
     from fairlead.adapters import archives
-    from fairlead.adapters.store import FolderStore
+    from fairlead.adapters.settings import store_location
+    from fairlead.adapters.store import open_store
 
     place = place_of(project)
-    store = FolderStore(to.resolve()) if to else place.store()
+    store = open_store(store_location(to)) if to else place.store()
     with tempfile.TemporaryDirectory(prefix="fairlead-") as scratch:
         say(archives.push(place.root, store, Path(scratch)))

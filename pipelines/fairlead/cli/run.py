@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fairlead.cli.compile import Image
 from fairlead.cli.options import Place, ProjectFolder, place_of
 from fairlead.cli.plan import present_inputs
 from fairlead.cli.show import installed, number, say, table, watcher
@@ -24,25 +25,97 @@ if TYPE_CHECKING:
 
 NAME = "run"
 EXAMPLES = (
-    "Examples:  fairlead run   |   fairlead run -C examples/fraud   |   fairlead run --runner reference"
+    "Examples:  fairlead run   |   fairlead run -C examples/fraud   |   fairlead run --on pods   |   "
+    "fairlead run --on kubeflow --host http://127.0.0.1:8888"
 )
+
+RUNNERS = ("local", "reference", "pods", "kubeflow")
 
 
 def command(
     project: ProjectFolder = Path(),
-    runner: Annotated[
+    on: Annotated[
         str,
-        typer.Option(help="local: tasks forked from a warm process. reference: KFP's own SubprocessRunner."),
+        typer.Option(
+            "--on",
+            "--runner",
+            help="local: tasks forked from a warm process. reference: KFP's own SubprocessRunner. "
+            "pods: a Job and a pod a task on a cluster. kubeflow: Kubeflow Pipelines.",
+        ),
     ] = "local",
+    namespace: Annotated[
+        str | None,
+        typer.Option(
+            help="pods: where the run's objects are, by default fairlead-runs. kubeflow: the profile, if there are several."
+        ),
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="pods: the kubeconfig's context.")] = None,
+    host: Annotated[
+        str | None, typer.Option(envvar="KF_PIPELINES_ENDPOINT", help="kubeflow: address of the API.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="kubeflow: file with a bearer token. In a pod: its ServiceAccount's.")
+    ] = None,
+    image: Image = None,
+    tools_image: Annotated[
+        str | None,
+        typer.Option(
+            envvar="FAIRLEAD_TOOLS_IMAGE",
+            help="pods: the orchestrator's image, by default `tools` beside `pipeline`.",
+        ),
+    ] = None,
+    archive: Annotated[
+        str | None, typer.Option(help="A stored project, as `fairlead push` prints it, instead of a folder.")
+    ] = None,
+    source_root: Annotated[
+        str, typer.Option(help="Folder in the tasks' pods that a relative data source is relative to.")
+    ] = "",
+    resume: Annotated[
+        str | None, typer.Option(help="pods: go on with the run of this name where it was stopped.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Start it and do not wait for its end.")] = False,
 ) -> None:
-    """Run the training pipeline on this machine: data, search, model, gates, bundle, registration."""
-    from fairlead.errors import ProjectError
+    """Run the training pipeline: data, search, model, gates, bundle, registration.
 
-    if runner not in ("local", "reference"):
-        raise ProjectError(f"runner is {runner!r}, but must be local or reference")
-    place = place_of(project)
-    result = run_project(place, "reference" if runner == "reference" else "local")
-    show_result(place, result)
+    Without --on it runs on this machine. A schedule on a cluster runs, in the image `tools` and as the ServiceAccount
+    fairlead-runner:  fairlead run --on pods --namespace NAMESPACE --archive s3://…@sha256:…
+    """
+    from fairlead.errors import ProjectError
+    from fairlead.nearest import nearest
+
+    if on not in RUNNERS:
+        guess = nearest(on, RUNNERS)
+        raise ProjectError(
+            f"the runner is {on!r}, but must be one of {', '.join(RUNNERS)}",
+            hint=f"Did you mean {guess!r}?" if guess else "",
+        )
+    if on in ("local", "reference"):
+        place = place_of(project)
+        show_result(place, run_project(place, "reference" if on == "reference" else "local"))
+        return
+    from fairlead.cli import remote
+
+    if on == "pods":
+        from fairlead.runners.pods.cluster import Cluster
+        from fairlead.runners.pods.submit import NAMESPACE
+
+        remote.run_on_pods(
+            remote.pushed(project, archive, source_root), Cluster.reached(namespace or NAMESPACE, context),
+            image=image, tools_image=tools_image, resume=resume, detach=detach,
+        )  # fmt: skip
+        return
+    from fairlead.runners.kubeflow import Endpoint
+
+    if host is None:
+        raise ProjectError(
+            "--on kubeflow needs the address of the API", hint="Give --host or KF_PIPELINES_ENDPOINT."
+        )
+    remote.run_on_kubeflow(
+        remote.pushed(project, archive, source_root),
+        Endpoint(host, namespace, token_file),
+        image=image,
+        detach=detach,
+    )
 
 
 def run_project(place: Place, runner: RunnerName = "local") -> RunResult:
@@ -111,9 +184,7 @@ def _pipeline_run(
 def show_result(place: Place, result: RunResult) -> None:
     """Print the gates, the bundle and where to look."""
     show_gates(result.folder)
-    bundle = json.loads(
-        (place.store().path("bundles", result.bundle_digest) / "bundle.json").read_text(encoding="utf-8")
-    )
+    bundle = json.loads((place.bundle(result.bundle_digest) / "bundle.json").read_text(encoding="utf-8"))
     say(f"bundle {result.bundle_digest[:16]} ({bundle['format']}) in {result.seconds:.1f} s")
     say_pages(result.folder)
     settings = place.settings()

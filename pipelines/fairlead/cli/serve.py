@@ -47,10 +47,7 @@ def bundle_folder(place: Place, version: int | None) -> Path:
     chosen = registry.champion(name) if version is None else registry.version(name, version)
     if chosen is None:
         raise NotFound(f"model {name!r} has no champion yet", hint="`fairlead run` trains and registers one.")
-    store = place.store()
-    if not store.has("bundles", chosen.digest):
-        raise NotFound(f"the bundle {chosen.digest[:16]} of version {chosen.version} is not in {store.root}")
-    folder = store.path("bundles", chosen.digest)
+    folder = place.bundle(chosen.digest, chosen.uri)
     verify(folder)
     return folder
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
-    from fairlead.runners.local import TaskEnded, TaskStarted
+    from fairlead.runners.events import TaskEnded, TaskStarted
 
 Watcher = Callable[["TaskStarted | TaskEnded | Event"], None]
 
@@ -124,7 +124,7 @@ class TerminalWatcher:
 
     def __call__(self, event: TaskStarted | TaskEnded | Event) -> None:
         """Draw one event."""
-        from fairlead.runners.local import TaskEnded, TaskStarted
+        from fairlead.runners.events import TaskEnded, TaskStarted
 
         if isinstance(event, TaskStarted):
             self._running[event.task] = self._progress.add_task(event.task, total=None)

@@ -7,8 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-FLOWS = {"training": "fairlead.flows.training:training"}
-"""Name to pipeline function; ``NAME.yaml`` stands beside this file."""
+from fairlead.spec.run import Run
+
+FLOWS = {"training": "fairlead.flows.training:training_flow"}
+"""Name to the function that draws the graph; ``NAME.yaml`` stands beside this file."""
 
 COMPONENTS = {
     "data/component.yaml": "fairlead.data.component:data",
@@ -19,9 +21,19 @@ COMPONENTS = {
 """Compiled file (below ``components/fairlead``) to component function."""
 
 
-def compile_flow(name: str, image: str | None = None) -> str:
-    """The flow as YAML, with *image* for every task if it is given."""
-    return _with_image(_compile(_load(FLOWS[name])), image)
+def compile_flow(name: str, image: str | None = None, run: Run | None = None) -> str:
+    """The flow as YAML.
+
+    Args:
+        name: One of :data:`FLOWS`.
+        image: Image of every task. Default: what *run* says, else fairlead's own of this version.
+        run: The section ``run`` of a project file. Default: its defaults.
+    """
+    from fairlead.flows.settings import apply
+
+    settled = (run or Run()).model_copy(update={"image": image} if image else {})
+    flow = _load(FLOWS[name])(lambda task, task_name: apply(task, task_name, settled))
+    return _compile(flow)
 
 
 def compile_component(path: str) -> str:
@@ -41,9 +53,3 @@ def _compile(function: Any) -> str:
         file = Path(folder) / "compiled.yaml"
         Compiler().compile(function, str(file))
         return file.read_text(encoding="utf-8")
-
-
-def _with_image(text: str, image: str | None) -> str:
-    from fairlead.image import PIPELINE_IMAGE
-
-    return text.replace(f"image: {PIPELINE_IMAGE}\n", f"image: {image}\n") if image else text

@@ -23,32 +23,15 @@ from fairlead import telemetry
 from fairlead.adapters.progress import Event
 from fairlead.adapters.settings import Settings
 from fairlead.errors import FairleadError
+from fairlead.flows.threads import ONE_THREAD
+from fairlead.runners.events import TaskEnded, TaskStarted, Watcher
 from fairlead.runners.task import parse_command, run_command
-from fairlead.runners.warm import ONE_THREAD, TaskCrashed, WarmServer
+from fairlead.runners.warm import TaskCrashed, WarmServer
 
 RunnerName = Literal["local", "reference"]
 
 PAGES = {"data": "data/profile", "model": "model/evaluation", "bundle": "bundle/contents"}
 """Pages for people: name to the artifact, as task and output."""
-
-
-@dataclass(frozen=True, slots=True)
-class TaskStarted:
-    """A task's process is about to start."""
-
-    task: str
-
-
-@dataclass(frozen=True, slots=True)
-class TaskEnded:
-    """A task has ended. ``failed`` holds the reason, empty if there is none."""
-
-    task: str
-    seconds: float
-    failed: str = ""
-
-
-Watcher = Callable[[TaskStarted | TaskEnded | Event], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +90,13 @@ def run_flow(
     """Run any KFP pipeline of lightweight components and return its output; see :func:`run_training`."""
     (folder / "logs").mkdir(parents=True, exist_ok=True)
     settings = replace(settings, failure_file=folder / "failure.json")
-    tell = _one_at_a_time(watch)
+    tell = one_at_a_time(watch)
     if runner == "local":
         start = _warm_start(server or WarmServer(), settings, folder, tell)
     else:
         start = _cold_start(settings, folder, tell)
     try:
-        return _orchestrate(flow, arguments, folder, start)
+        return orchestrate(flow, arguments, folder, start)
     except RuntimeError as cause:
         raise _reason(settings, folder, cause) from cause
 
@@ -128,18 +111,28 @@ class StartTask(Protocol):
         """Run the command and wait for its end."""
 
 
-def _orchestrate(
-    flow: Callable[..., Any], arguments: Mapping[str, Any], folder: Path, start: StartTask
+def orchestrate(
+    flow: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    folder: Path,
+    start: StartTask,
+    *,
+    at_once: int | None = None,
 ) -> Any:
-    """Have KFP's orchestrator run the graph, with *start* for every task. Returns the pipeline's output."""
+    """Have KFP's orchestrator run the graph, with *start* for every task. Returns the pipeline's output.
+
+    KFP runs two iterations of a loop at once, for the sake of the machine; *at_once* is for tasks that run elsewhere.
+    """
     from kfp import local
 
     with (
         (folder / "logs" / "orchestrator.log").open("a") as log,
         contextlib.redirect_stdout(log),
         _starting(start),
+        _loops(at_once),
     ):
         warnings.filterwarnings("ignore", message="You may be attemping to run", category=RuntimeWarning)
+        warnings.filterwarnings("ignore", message=".* have no effect in the current local runner")
         local.init(local.SubprocessRunner(use_venv=False), pipeline_root=str(folder))
         return flow(**arguments).output
 
@@ -162,11 +155,11 @@ def _starting(start: StartTask) -> Iterator[None]:
 
 def _warm_start(server: WarmServer, settings: Settings, folder: Path, tell: Watcher) -> StartTask:
     server.start()
-    names = _TaskNames()
+    names = TaskNames()
 
     def start(full_command: list[str], env_vars: Mapping[str, str] | None = None) -> int:
         parsed = parse_command(full_command)
-        with _told(names.next(parsed.function), tell) as task:
+        with told(names.next(parsed.function), tell) as task:
             server.call(
                 run_command,
                 parsed.source,
@@ -185,10 +178,10 @@ def _warm_start(server: WarmServer, settings: Settings, folder: Path, tell: Watc
 def _cold_start(settings: Settings, folder: Path, tell: Watcher) -> StartTask:
     import subprocess
 
-    names = _TaskNames()
+    names = TaskNames()
 
     def start(full_command: list[str], env_vars: Mapping[str, str] | None = None) -> int:
-        with _told(names.next(parse_command(full_command).function), tell) as task:
+        with told(names.next(parse_command(full_command).function), tell) as task:
             with (folder / "logs" / f"{task.name}.log").open("ab") as log:
                 whole = {
                     **os.environ,
@@ -205,7 +198,26 @@ def _cold_start(settings: Settings, folder: Path, tell: Watcher) -> StartTask:
     return start
 
 
-class _TaskNames:
+@contextlib.contextmanager
+def _loops(at_once: int | None) -> Iterator[None]:
+    """Let loops run *at_once* iterations side by side instead of KFP's two."""
+    from kfp.local.orchestrator.enhanced_dag_orchestrator import ParallelExecutor
+
+    original = ParallelExecutor.__init__
+
+    def widened(self: Any, max_workers: int | None = None) -> None:
+        original(self, max_workers)
+        self.conservative_max = self.max_workers = at_once
+
+    if at_once is not None:
+        ParallelExecutor.__init__ = widened
+    try:
+        yield
+    finally:
+        ParallelExecutor.__init__ = original
+
+
+class TaskNames:
     """Names tasks by function; a second one of the same function gets a number."""
 
     def __init__(self) -> None:
@@ -213,6 +225,7 @@ class _TaskNames:
         self._lock = threading.Lock()
 
     def next(self, function: str) -> str:
+        """The next task of *function*."""
         with self._lock:
             count = self._seen[function] = self._seen.get(function, 0) + 1
         return function if count == 1 else f"{function}-{count}"
@@ -225,7 +238,7 @@ class _Task:
 
 
 @contextlib.contextmanager
-def _told(name: str, tell: Watcher) -> Iterator[_Task]:
+def told(name: str, tell: Watcher) -> Iterator[_Task]:
     """Tell of the start and the end of a task, and turn its failure into an exit code as KFP expects."""
     started, task = time.monotonic(), _Task(name)
     tell(TaskStarted(name))
@@ -237,7 +250,8 @@ def _told(name: str, tell: Watcher) -> Iterator[_Task]:
     tell(TaskEnded(name, time.monotonic() - started, failed))
 
 
-def _one_at_a_time(watch: Watcher) -> Watcher:
+def one_at_a_time(watch: Watcher) -> Watcher:
+    """*watch*, for callers in several threads."""
     lock = threading.Lock()
 
     def tell(event: TaskStarted | TaskEnded | Event) -> None:

@@ -23,12 +23,7 @@ from typing import Any
 from fairlead import telemetry
 from fairlead.adapters.progress import Event, send_events_to
 from fairlead.errors import FairleadError
-
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "OMP_THREAD_LIMIT"),
-    "1",
-)
-"""One arithmetic thread a task: results do not depend on the number of cores, and the server stays safe to fork."""
+from fairlead.flows.threads import ONE_THREAD
 
 PRELOAD = (
     "fairlead.data.stage",
@@ -64,7 +59,7 @@ module again in every child. ONNX Runtime is left out, because loading it
 starts a thread, and BentoML, because Bentos are built in a process of their own."""
 
 _SAFE_TO_FORK = {
-    **ONE_THREAD,
+    **ONE_THREAD,  # also what keeps the server safe to fork
     **telemetry.OFF,
     # Arrow's allocator would start a thread of its own.
     "JE_ARROW_MALLOC_CONF": "background_thread:false",

@@ -12,7 +12,7 @@ from fairlead.runners.task import parse_command
 def compiled_commands() -> dict[str, list[str]]:
     import yaml
 
-    spec = yaml.safe_load(compile_flow("training"))
+    spec = next(yaml.safe_load_all(compile_flow("training")))
     executors = spec["deploymentSpec"]["executors"]
     return {name: [*ex["container"]["command"], *ex["container"]["args"]] for name, ex in executors.items()}
 

@@ -15,10 +15,15 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
+from fairlead.adapters import s3
 from fairlead.errors import DataError, ProjectError, ServiceError
 
 _PATTERN = re.compile(r"[*?\[]")
 _CHUNK = 1 << 20
+_READ_AHEAD = 4 << 20
+"""Bytes a request asks an object store for; a reader that takes a line at a time would make one for each line."""
+_ATTEMPTS = 10
+"""A stream cannot be started again in the middle, so each of its requests is tried for a minute and a half."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,8 @@ class Files:
     @classmethod
     def _remote(cls, uri: str, suffixes: tuple[str, ...]) -> Files:
         base, pattern = _cut_at_pattern(uri)
+        if base.startswith(s3.SCHEME):
+            return cls(uri, s3.filesystem(attempts=_ATTEMPTS), s3.bucket_and_key(base), pattern, suffixes)
         try:
             filesystem, path = fs.FileSystem.from_uri(base)
         except (pa.ArrowInvalid, ValueError) as cause:
@@ -118,7 +125,9 @@ class Files:
         """The file's bytes as an Arrow stream; with *decompress* by its suffix (``.gz``, ``.zst``, ``.bz2``)."""
         with reading(file.path):
             compression = "detect" if decompress else None
-            stream = self.filesystem.open_input_stream(file.path, compression=compression)
+            stream = self.filesystem.open_input_stream(
+                file.path, compression=compression, buffer_size=_READ_AHEAD
+            )
         with stream:
             yield stream
 
@@ -160,6 +169,9 @@ def reading(path: str) -> Iterator[None]:
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, UnicodeDecodeError) as cause:
         raise DataError(f"{path} cannot be read: {cause}") from cause
     except OSError as cause:
+        if cause.errno is None:  # an object store
+            reason = f"{path} at {s3.shown_endpoint()} cannot be read: {s3.reason_of(cause)}"
+            raise ServiceError(reason, hint=s3.hint_for(cause)) from cause
         raise ServiceError(f"reading {path} failed: {cause}") from cause
 
 

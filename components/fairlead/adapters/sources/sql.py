@@ -105,6 +105,11 @@ def _url(text: str, root: Path | None) -> URL:
         return url
     # SQLite would create a missing file and then complain about a missing table.
     path = Path(url.database) if root is None else root / url.database
+    if not path.is_absolute():
+        raise DataError(
+            f"data.source.uri names the SQLite file {url.database!r} by a relative path, but there is no project folder here",
+            hint="Give its absolute path, or a database server, for runs outside your own machine.",
+        )
     if not path.is_file():
         raise DataError(
             f"there is no SQLite file {path}", hint="data.source.uri is relative to the project file."

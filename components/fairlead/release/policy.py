@@ -1,0 +1,87 @@
+"""How one model is released: the record in its policy ConfigMap, written by the model chart."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from fairlead.errors import ProjectError
+from fairlead.spec.base import SpecModel
+
+Seconds = Annotated[int, Field(ge=0, le=604_800)]
+
+
+class PolicyPart(SpecModel):
+    """Keys are camelCase, as everywhere in Kubernetes."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
+
+
+class TrafficPolicy(PolicyPart):
+    """How requests find the live slot."""
+
+    backend: Literal["gateway", "service"]
+    """gateway: the rules of an HTTPRoute; service: the selector of the live Service."""
+    route: str | None = None
+    """The HTTPRoute whose rules the driver owns."""
+    preview_route: str | None = None
+    """An HTTPRoute that shows the candidate before it is live."""
+    path_prefix: str = "/"
+    strip_prefix: bool = False
+    """Whether the prefix is taken off before the model sees the path."""
+
+    @model_validator(mode="after")
+    def _a_gateway_needs_a_route(self) -> Self:
+        if self.backend == "gateway" and not self.route:
+            raise ValueError("traffic.backend gateway needs traffic.route, the name of an HTTPRoute")
+        return self
+
+
+class ScalePolicy(PolicyPart):
+    """How many pods."""
+
+    floor: int = Field(default=1, ge=1, le=10_000)
+    """Fewest pods of the live slot, and of a candidate before it gets traffic."""
+
+
+class ProbePolicy(PolicyPart):
+    """The scored request a candidate must answer before it gets traffic."""
+
+    path: str = Field(default="/predict", pattern="^/")
+    timeout_seconds: float = Field(default=5, gt=0, le=300)
+
+
+class Policy(PolicyPart):
+    """How one model is released. Unknown keys are refused: a typing error must not be a silent default."""
+
+    model: str = Field(min_length=1, max_length=40)
+    traffic: TrafficPolicy
+    scale: ScalePolicy = ScalePolicy()
+    window_seconds: Seconds = 600
+    """How long the old slot stays warm after a switch, so that going back takes a second and not a start."""
+    ready_seconds: Seconds = 600
+    """How long a candidate may take to be ready, not counting the time its pods wait for room."""
+    probe: ProbePolicy = ProbePolicy()
+    drain_seconds: Seconds = 5
+    """Least time between a switch and the first change to the old slot's pods."""
+    profile: str = "default"
+    """Named set of thresholds; shown with everything the driver says."""
+
+    @classmethod
+    def parse(cls, text: str) -> Policy:
+        """Read ``policy.json``.
+
+        Raises:
+            ProjectError: It is not JSON, a key is unknown or missing, or a value breaks its rule.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as cause:
+            said = "; ".join(
+                f"{'.'.join(map(str, error['loc'])) or 'policy.json'}: {error['msg']}"
+                for error in cause.errors()
+            )
+            raise ProjectError(f"the release policy cannot be used: {said}",
+                               hint="Upgrade the model's chart, or mend the ConfigMap.") from cause  # fmt: skip
