@@ -7,7 +7,8 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
-from tests.e2e.kubernetes import Cluster, Namespace
+from tests.e2e.installed import Model, Platform, install_platform, model_of
+from tests.e2e.kubernetes import Cluster, Namespace, Object
 from tests.e2e.traffic import Load
 
 
@@ -77,3 +78,26 @@ def postgres(cluster: Cluster) -> str:
     """The URL of an empty PostgreSQL database, as the pods of the test cluster reach it."""
     cluster.control("start", "postgres")
     return f"postgresql://fairlead:fairlead@{cluster.node}:5432/fairlead"
+
+
+@pytest.fixture(scope="session")
+def platform(
+    cluster: Cluster, new_namespace: Callable[..., Namespace], tmp_path_factory: pytest.TempPathFactory
+) -> Platform:
+    """The platform chart, installed, and a project whose rows are in its store."""
+    return install_platform(cluster, new_namespace, tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def bundles(platform: Platform) -> tuple[Object, Object]:
+    """Chart values of two bundles, each trained by a run whose stages were pods."""
+    return platform.train(seed=0), platform.train(seed=1)
+
+
+@pytest.fixture(scope="session")
+def fraud(platform: Platform, bundles: tuple[Object, Object]) -> Model:
+    """A model served from the first bundle. Tests may release what they like: they begin by saying what they need."""
+    model = model_of(platform, platform.serving, "fraud", bundles[0])
+    model.release()
+    model.wait_until_served()
+    return model
