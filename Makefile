@@ -9,8 +9,8 @@ UV := $(shell command -v uv || echo .tools/bin/uv)
 RUN := .venv/bin
 
 # Real Helms and a real S3 server for tests, built by Go. Without Go those tests skip and say why.
-GO_TOOLS := $(if $(shell command -v go),$(addprefix .tools/bin/,helm helm4 versitygw))
-export PATH := $(CURDIR)/.tools/bin:$(PATH)
+GO_TOOLS := $(if $(shell command -v go),$(addprefix .tools/programs/,helm helm4 versitygw))
+export PATH := $(CURDIR)/.tools/programs:$(PATH)
 CLUSTER := tests/cluster/cluster
 
 .PHONY: help demo test check bench generate fmt clean images mirror-list test-cluster test-release
@@ -44,6 +44,19 @@ check: .venv/.synced ## lint, types, layers, generated files fresh
 
 bench: .venv/.synced ## run every benchmark and print its table
 	@for b in cli local_runner data training parity; do $(RUN)/python benchmarks/$$b.py || exit 1; done
+
+images: .venv/.synced ## build the container images (RELEASE=1: refuse bases without a digest; REGISTRY=host/team)
+	$(RUN)/python -m tools.images wheels
+	$(RUN)/python -m tools.images build $(if $(RELEASE),--release) $(if $(REGISTRY),--registry $(REGISTRY)) $(BASES)
+
+mirror-list: .venv/.synced ## print every image that an installation can need
+	@$(RUN)/python -m tools.images mirror-list
+
+test-cluster: .venv/.synced ## boot a Kubernetes node and run the smoke set on it (with KUBECONFIG set: on that cluster)
+	tests/cluster/run $(RUN)/pytest -n0 -m "not release" tests/e2e tests/manifests
+
+test-release: .venv/.synced ## the same with the long sets: every fault, 100,000 requests
+	tests/cluster/run $(RUN)/pytest -n0 tests/e2e tests/manifests
 
 generate: .venv/.synced ## rewrite schemas, compiled pipelines and the help pages
 	$(RUN)/python -m tools.generate

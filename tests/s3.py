@@ -1,7 +1,6 @@
 """A real S3 server for tests: versitygw with its POSIX back end on a temporary folder, listening on 127.0.0.1 only."""
 
 import os
-import shutil
 import socket
 import subprocess
 import time
@@ -14,18 +13,6 @@ REGION = "test-region-1"
 """Not the default one: versitygw refuses requests signed for another, so forgetting the region is noticed."""
 ACCESS, SECRET = "tester", "not-a-secret"
 BUCKET = "models"
-
-
-def find_versitygw() -> str | None:
-    """The server's executable: named by VERSITYGW, on the PATH, where `go install` puts it, or in a cache of tools."""
-    home = Path.home()
-    places = [
-        os.environ.get("VERSITYGW"),
-        shutil.which("versitygw"),
-        home / "go" / "bin" / "versitygw",
-        *sorted((home / ".cache").glob("*/bin/versitygw")),
-    ]
-    return next((str(place) for place in places if place and os.access(place, os.X_OK)), None)
 
 
 @dataclass

@@ -14,7 +14,8 @@ from tests.conftest import free_port
 from tests.contract.launcher import Task, run_task
 from tests.contract.room import Room, sealed_room, wait_for_port, why_not_sealed
 from tests.laptop.projects import write_tumour_project
-from tests.s3 import BUCKET, S3Server, find_versitygw
+from tests.programs import find
+from tests.s3 import BUCKET, S3Server
 
 from fairlead import telemetry
 
@@ -54,7 +55,7 @@ def room() -> Iterator[Room]:
 
 @pytest.fixture(scope="session")
 def services(room: Room) -> Iterator[Services]:
-    versitygw = find_versitygw()
+    versitygw = find("versitygw")
     if versitygw is None:
         pytest.skip(
             "no S3 server: versitygw is not installed (`go install github.com/versity/versitygw/cmd/versitygw@latest`)"

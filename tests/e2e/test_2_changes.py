@@ -94,7 +94,7 @@ ACTS: dict[str, Callable[[Model, Platform], None]] = {
 
 @pytest.mark.parametrize("act", ACTS)
 def test_the_driver_keeps_its_fields(platform: Platform, fraud: Model, traffic: Load, act: str) -> None:
-    live = fraud.journal()["live"]["slot"]
+    live = fraud.journal()["live"]
 
     def owned() -> dict[str, object]:
         return {

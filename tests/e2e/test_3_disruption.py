@@ -87,7 +87,7 @@ def test_a_killed_mlflow_loses_nothing_that_was_logged(
     (pod,) = platform.home.pods("app.kubernetes.io/component=tracking")
     platform.home.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=0", "--force")
     platform.home.rollout("platform-tracking", seconds=180)
-    assert runs_of(platform) == before
+    until("MLflow to be back", lambda: runs_of(platform) == before)
 
 
 def test_killed_node_components_and_containers_lose_nothing_that_was_logged(

@@ -57,8 +57,10 @@ READ = ("get", "list")
 WRITE = ("create", "update", "patch", "delete")
 # Who, in whose namespace, verbs, resource, allowed. An identity not named for a namespace may do nothing there.
 MATRIX = [
-    ("home:platform-driver", "serving", ("get", "list", "create", "update"), "deployments.apps", True),
-    ("home:platform-driver", "elsewhere", ("get", "list", "create", "update"), "deployments.apps", True),
+    ("home:platform-driver", "serving", ("list", "create", "patch"), "deployments.apps", True),
+    ("home:platform-driver", "elsewhere", ("list", "create", "patch"), "deployments.apps", True),
+    ("home:platform-driver", "serving", ("list", "create", "update", "patch"), "configmaps", True),
+    ("home:platform-driver", "serving", ("delete",), "deployments.apps", False),
     ("home:platform-driver", "serving", (*READ, *WRITE), "secrets", False),
     ("home:platform-driver", "serving", ("create",), "pods/exec", False),
     ("home:platform-driver", "runs", (*READ, *WRITE), "pods", False),

@@ -137,9 +137,11 @@ def test_the_run_that_the_backend_s_mlflow_plugin_opened_is_left_to_the_backend(
 
 
 @pytest.mark.parametrize(
-    ("task", "cached"), [("data", False), ("search", True), ("model", True), ("bundle", True)]
+    ("task", "cached"), [("data", False), ("search", True), ("model", False), ("bundle", False)]
 )
-def test_a_task_is_skipped_for_the_same_inputs_unless_it_reads_rows(default, task, cached):
+def test_a_task_is_skipped_for_the_same_inputs_unless_it_reads_rows_champion_or_registry(
+    default, task, cached
+):
     assert task_of(default[0], task)["cachingOptions"].get("enableCache", False) is cached
 
 

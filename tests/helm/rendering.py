@@ -1,15 +1,13 @@
 """Charts rendered by the real helm, as typed objects.
 
-helm is looked for in the environment variables HELM and HELM4, in `.tools/bin` (helm, helm4) and on the PATH. A rendering is made
+A rendering is made
 once for each chart, values, release and helm.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import Any
 
 import yaml
 from kubernetes import client
+from tests.programs import find
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "helm"
@@ -32,20 +31,11 @@ KUBERNETES = "1.34.0"
 # -------------------------------------------------------------------------------------------------- helm
 
 
-def _candidates() -> Iterator[str | None]:
-    yield os.environ.get("HELM")
-    yield os.environ.get("HELM4")
-    for folder in (ROOT / ".tools/bin", Path.home() / ".cache/kube-node/bin"):
-        for name in ("helm", "helm4"):
-            yield shutil.which(str(folder / name))
-    yield shutil.which("helm")
-
-
 @cache
 def helms() -> dict[str, str]:
     """The helm programs there are, by major version: {"3": path, "4": path}; the first found of each counts."""
     found: dict[str, str] = {}
-    for program in filter(None, _candidates()):
+    for program in filter(None, map(find, ("helm", "helm4"))):
         told = subprocess.run([program, "version", "--short"], capture_output=True, text=True, check=False)
         if version := re.match(r"v(\d+)\.", told.stdout):
             found.setdefault(version[1], program)

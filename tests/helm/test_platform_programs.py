@@ -22,6 +22,7 @@ from types import ModuleType
 
 import pytest
 import sqlalchemy
+from tests.programs import find
 
 FILES = Path(__file__).resolve().parents[2] / "helm/fairlead-platform/files"
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -514,9 +515,7 @@ def test_two_servers_that_start_at_once_upgrade_postgresql_one_after_the_other(
 @pytest.fixture
 def s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A real S3 server on a folder; the environment points at it."""
-    server = shutil.which("versitygw") or shutil.which(
-        "versitygw", path=str(Path.home() / ".cache/kube-node/bin")
-    )
+    server = find("versitygw")
     if server is None:
         pytest.skip("no versitygw on the PATH")
     port = _free_port()

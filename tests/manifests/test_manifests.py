@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.helm.rendering import helms, render
+from tests.programs import find
 from tools.charts.platform import PlatformValues
 
 from fairlead.runners.pods import manifests
@@ -30,9 +30,7 @@ KUSTOMIZATIONS = sorted(
 
 
 def _kubectl() -> str:
-    places = (os.environ.get("KUBECTL"), "kubectl", str(Path.home() / ".cache/kube-node/bin/kubectl"),
-              str(Path.home() / ".cache/fairlead-cluster/bin/kubectl"))  # fmt: skip
-    found = next((path for place in places if place and (path := shutil.which(place))), None)
+    found = find("kubectl")
     if found is None:
         pytest.skip("no kubectl: set KUBECTL or put it on the PATH")
     return found

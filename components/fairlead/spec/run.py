@@ -188,8 +188,9 @@ class TaskSettings(SpecModel):
     for a container that exits with an error (its ``workflowDefaults`` replace the retry policy); stages retry transient faults
     of MLflow and the store themselves. The pods runner obeys it, and starts evicted pods again anyway."""
     caching: bool = True
-    """Whether a task is skipped when the same image has run the same code on the same inputs before. The task ``data`` is an
-    exception: it is not skipped unless this is given below ``tasks.data``, because rows change behind an unchanged name."""
+    """Whether a task is skipped when the same image has run the same code on the same inputs before. Of itself only ``search``
+    may be: rows change behind an unchanged name (``data``), and so do the champion (``model``) and the registry (``bundle``).
+    To skip those too, say so below ``tasks``."""
     env: dict[VariableName, str] = Field(default_factory=dict)
     secrets: tuple[SecretUse, ...] = ()
     config_maps: tuple[ConfigMapUse, ...] = ()
@@ -240,11 +241,11 @@ class Run(TaskSettings):
         >>> run = Run.model_validate({"timeout": "2h", "tasks": {"model": {"timeout": "8h"}}})
         >>> run.for_task("model").timeout, run.for_task("bundle").timeout
         ('8h', '2h')
-        >>> run.for_task("model").caching, run.for_task("data").caching
+        >>> run.for_task("search").caching, run.for_task("data").caching
         (True, False)
         """
         own = cast("TaskSettings", getattr(self.tasks, name))
         values = {key: getattr(self, key) for key in TaskSettings.model_fields}
-        values["caching"] = self.caching and name != "data"
+        values["caching"] = self.caching and name == "search"
         values |= {key: getattr(own, key) for key in own.model_fields_set}
         return TaskSettings.model_construct(**values)

@@ -3,13 +3,14 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import free_port
-from tests.s3 import S3Server, find_versitygw, running
+from tests.programs import find
+from tests.s3 import S3Server, running
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A real S3 server with the bucket `models`."""
-    executable = find_versitygw()
+    executable = find("versitygw")
     if executable is None:
         pytest.skip(
             "no S3 server: versitygw is not installed (`go install github.com/versity/versitygw/cmd/versitygw@latest`)"

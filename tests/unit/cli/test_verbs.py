@@ -118,7 +118,7 @@ def test_compile_writes_the_pipeline_with_the_image_for_every_task(fairlead, tmp
     import yaml
 
     assert fairlead("compile", "--image", "registry.example/pipeline:7").code == 0
-    spec = yaml.safe_load((tmp_path / "training.yaml").read_text())
+    spec, _platform = yaml.safe_load_all((tmp_path / "training.yaml").read_text())
     images = {executor["container"]["image"] for executor in spec["deploymentSpec"]["executors"].values()}
     assert images == {"registry.example/pipeline:7"}
 

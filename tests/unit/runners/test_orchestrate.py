@@ -131,8 +131,8 @@ def test_a_run_that_goes_on_keeps_its_mlflow_run(finished):
     assert run(finished.settings, finished.pods)[0].mlflow_run == finished.ended.mlflow_run
 
 
-def test_another_run_uses_results_of_the_same_inputs_but_reads_the_data_again(finished):
-    assert finished.tasks_of("tiny-20260102-000000-aaaaaa") == ["data"]
+def test_another_run_uses_the_search_of_the_same_inputs_and_does_the_rest_again(finished):
+    assert finished.tasks_of("tiny-20260102-000000-aaaaaa") == ["data", "model"]
 
 
 def test_without_caching_another_run_does_everything_again(finished):

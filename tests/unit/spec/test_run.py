@@ -31,17 +31,17 @@ def test_a_key_of_a_task_replaces_the_same_key_of_all_and_no_other():
 
 
 @pytest.mark.parametrize(
-    ("text", "data", "model"),
+    ("text", "cached"),
     [
-        ("{}", False, True),
-        ("{caching: true}", False, True),
-        ("{caching: false}", False, False),
-        ("{tasks: {data: {caching: true}}}", True, True),
+        ("{}", ["search"]),
+        ("{caching: true}", ["search"]),
+        ("{caching: false}", []),
+        ("{tasks: {data: {caching: true}}}", ["data", "search"]),
     ],
 )
-def test_the_task_that_reads_rows_is_cached_only_if_asked_for_by_name(text, data, model):
+def test_a_task_that_reads_rows_champion_or_registry_is_cached_only_if_asked_for_by_name(text, cached):
     run = run_of(text)
-    assert (run.for_task("data").caching, run.for_task("model").caching) == (data, model)
+    assert [task for task in ("data", "search", "model", "bundle") if run.for_task(task).caching] == cached
 
 
 @pytest.mark.parametrize(
