@@ -129,6 +129,14 @@ def values_file(values: Object) -> Iterator[Path]:
 
 def install_platform(cluster: Cluster, make: Any, folder: Path) -> Platform:
     """Everything of :class:`Platform`, from nothing."""
+    platform = bare_platform(cluster, make, folder / "fraud")
+    platform.install()
+    _write_project(platform)
+    return platform
+
+
+def bare_platform(cluster: Cluster, make: Any, project: Path, **changes: Any) -> Platform:
+    """Namespaces, and the values to install a platform with: the small ones of tests, and *changes*. Nothing is installed."""
     if cluster.tool:
         cluster.control("load", *map(cluster.image, IMAGES), cluster.image("versitygw", "1.8.0"))
     home, runs = make("platform"), make("runs")
@@ -149,11 +157,9 @@ def install_platform(cluster: Cluster, make: Any, folder: Path) -> Platform:
         "tracking": {"resources": LITTLE, "volume": {"size": "1Gi", "keep": False}, "allowedHosts": ["127.0.0.1:*"]},
         "driver": {"resources": LITTLE},
         "backup": {"enabled": True, "schedule": "0 0 1 1 *", "resources": LITTLE},
+        **changes,
     }  # fmt: skip
-    platform = Platform(home, runs, serving, elsewhere, folder / "fraud", values)
-    platform.install()
-    _write_project(platform)
-    return platform
+    return Platform(home, runs, serving, elsewhere, project, values)
 
 
 def _write_project(platform: Platform) -> None:
@@ -185,8 +191,12 @@ class Model:
 
     name: str
     namespace: Namespace
-    host: str
     values: Object = field(repr=False)
+
+    @property
+    def host(self) -> str:
+        """The host name it answers under."""
+        return str(self.values["traffic"]["host"])
 
     @property
     def rows(self) -> Object:
@@ -255,7 +265,6 @@ def is_ready(pod: Object) -> bool:
 
 def model_of(platform: Platform, namespace: Namespace, name: str, bundle: Object, **changes: Any) -> Model:
     """A model to be released by :meth:`Model.release`: two small pods, a short window, a host of its own."""
-    host = f"{name}.{namespace.name}.test"
     gateway = platform.cluster.gateway_reference
     values: Object = {
         "bundle": bundle,
@@ -265,12 +274,15 @@ def model_of(platform: Platform, namespace: Namespace, name: str, bundle: Object
         },
         "resources": {"requests": {"cpu": "50m", "memory": "160Mi"}, "limits": {"memory": "768Mi"}},
         "scale": {"minReplicas": 2, "maxReplicas": 4, "autoscale": False},
-        "traffic": {"host": host, "gateway": {"name": gateway["name"], "namespace": gateway["namespace"]}},
+        "traffic": {
+            "host": f"{name}.{namespace.name}.test",
+            "gateway": {"name": gateway["name"], "namespace": gateway["namespace"]},
+        },
         "release": {"windowSeconds": 15, "readySeconds": 180},
         "networkPolicy": {"platformNamespace": platform.home.name},
         **changes,
     }
-    return Model(name, namespace, host, values)
+    return Model(name, namespace, values)
 
 
 def version_of(_: HTTPMessage, body: bytes) -> str:
