@@ -16,7 +16,7 @@ CLUSTER := tests/cluster/cluster
 .PHONY: help demo test check bench generate fmt clean images mirror-list test-cluster test-release
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .tools/bin/uv:
 	$(PYTHON) -m pip install --quiet --target .tools uv==$(UV_VERSION)

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 from tests.e2e.kubernetes import Answer, Cluster, CommandFailed, Namespace, Object, request, run, until
+from tests.laptop.projects import write_tumour_project
 
 ROOT = Path(__file__).resolve().parents[2]
 PLATFORM_CHART = ROOT / "helm" / "fairlead-platform"
@@ -182,6 +183,22 @@ def _write_project(platform: Platform) -> None:
         {"metric": "roc_auc", "at_least": 0.7, "better_than": "baseline", "by": 0.02}
     ]
     project["run"] = {"resources": {"requests": {"cpu": "50m", "memory": "256Mi"}}}
+    (root / "fairlead.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
+
+
+def write_small_project(platform: Platform, **settings: Any) -> None:
+    """A project of a few hundred rows in the platform's folder, the rows in its store; *settings* are those of `run`."""
+    from fairlead.adapters.s3 import filesystem
+
+    root = write_tumour_project(platform.project)
+    with (
+        platform.reached() as environment,
+        filesystem(environment).open_output_stream(f"{BUCKET}/rows.csv") as stream,
+    ):
+        stream.write((root / "rows.csv").read_bytes())
+    project = yaml.safe_load((root / "fairlead.yaml").read_text())
+    project["data"]["source"]["uri"] = f"s3://{BUCKET}/rows.csv"
+    project["run"] = {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}}, **settings}
     (root / "fairlead.yaml").write_text(yaml.safe_dump(project, sort_keys=False))
 
 

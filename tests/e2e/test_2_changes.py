@@ -25,6 +25,9 @@ def traffic(fraud: Model, bundles: tuple[Object, Object], load: Callable[..., Lo
     requests.require_no_errors()
 
 
+@pytest.mark.parametrize(
+    "helm_version", [pytest.param(3, marks=pytest.mark.release), 4], ids=["helm3", "helm4"]
+)
 def test_a_new_bundle(fraud: Model, bundles: tuple[Object, Object], traffic: Load, helm_version: int) -> None:
     fraud.release(bundle=bundles[1], version=helm_version)
     fraud.wait_until_served()
@@ -32,6 +35,7 @@ def test_a_new_bundle(fraud: Model, bundles: tuple[Object, Object], traffic: Loa
     assert traffic.requests[-1].version == bundles[1]["digest"][:16]
 
 
+@pytest.mark.release
 def test_a_new_runtime_image(platform: Platform, fraud: Model, traffic: Load) -> None:
     before = {pod["metadata"]["uid"] for pod in fraud.pods()}
     images = {
@@ -107,6 +111,7 @@ def test_the_driver_keeps_its_fields(platform: Platform, fraud: Model, traffic: 
     assert owned() == before
 
 
+@pytest.mark.release
 def test_uninstall_leaves_nothing_and_a_reinstall_works(
     platform: Platform, bundles: tuple[Object, Object]
 ) -> None:

@@ -48,6 +48,7 @@ def without_mlflow(platform: Platform):
     platform.home.rollout("platform-tracking", seconds=180)
 
 
+@pytest.mark.release
 def test_serving_starts_scales_and_rolls_back_without_mlflow(
     settled: Model, bundles: tuple[Object, Object], without_mlflow: None, load: Callable[..., Load]
 ) -> None:
@@ -101,6 +102,7 @@ def test_killed_node_components_and_containers_lose_nothing_that_was_logged(
     until("the model to be back", lambda: settled.predict().status == 200, 120)
 
 
+@pytest.mark.release
 def test_a_task_goes_on_when_mlflow_is_killed_while_it_logs(
     platform: Platform, bundles: tuple[Object, Object]
 ) -> None:

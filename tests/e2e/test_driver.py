@@ -18,6 +18,7 @@ from tests.e2e import slot_chart
 from tests.e2e.kubernetes import Namespace, request, until
 from tests.e2e.traffic import Load
 
+pytestmark = pytest.mark.release  # the smoke set has the driver at work in test_2_changes
 TRAFFIC = ("gateway", "service")
 ROWS = {"rows": [{"x": 1}]}
 WRITES = ("Record", "CreateSlot", "StampSlot", "ScaleSlot", "SetFloor", "SetRules", "SetSelector")

@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.kubernetes import Cluster, Namespace, until
 from tests.laptop.projects import write_tumour_project
 
+pytestmark = pytest.mark.release  # the smoke set trains by pods too
 BUCKET = "fairlead"
 KEYS = {"AWS_ACCESS_KEY_ID": "fairlead", "AWS_SECRET_ACCESS_KEY": "fairlead-secret"}
 SAFE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}

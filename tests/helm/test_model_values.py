@@ -10,17 +10,12 @@ import pytest
 import yaml
 from tests.helm.models import DIGEST, MANAGED, STATIC, with_values
 from tests.helm.rendering import CHARTS, Refused, render, template
-from tools.charts.common import Values
+from tests.helm.values import undocumented, values_in
 from tools.charts.files import chart_files
 from tools.charts.model import ModelValues
 from tools.charts.render import leaf_keys
 
 CI = sorted((CHARTS / "fairlead-model/ci").glob("*.yaml"), key=lambda path: path.name)
-
-
-def values_in(path: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return loaded
 
 
 # --------------------------------------------------------------------------------------------- generated
@@ -41,20 +36,8 @@ def test_every_group_of_the_schema_refuses_unknown_keys() -> None:
     assert [name for name, group in groups.items() if group.get("additionalProperties") is not False] == []
 
 
-def _undocumented(model: type[Values]) -> list[str]:
-    mute = []
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Values):
-            mute += [] if kind.__doc__ else [f"{model.__name__}.{name}"]
-            mute += _undocumented(kind)
-        elif not field.description:
-            mute.append(f"{model.__name__}.{name}")
-    return mute
-
-
 def test_every_value_is_documented() -> None:
-    assert _undocumented(ModelValues) == []
+    assert undocumented(ModelValues) == []
 
 
 # ---------------------------------------------------------------------------------------------------- ci

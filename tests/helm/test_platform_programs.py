@@ -191,6 +191,17 @@ def test_a_restarted_pod_does_not_restore_again(run: Run, environment: dict[str,
     assert "since the restore" in noted(volume / "mlflow.db")
 
 
+def test_a_restore_that_was_killed_before_it_was_written_down_keeps_what_was_replaced(
+    run: Run, environment: dict[str, str], volume: Path
+) -> None:
+    run("backup", **environment)
+    note(volume / "mlflow.db", "after the backup")
+    run("prepare", **environment, RESTORE_FROM="latest")
+    (volume / "restored").unlink()
+    assert run("prepare", **environment, RESTORE_FROM="latest").returncode == 0
+    assert noted(volume / "mlflow.db") == noted_without("after the backup", volume)
+
+
 @pytest.mark.parametrize("then", ["latest#2", ""], ids=["a suffix", "empty in between"])
 def test_the_same_backup_can_be_restored_again_on_purpose(
     run: Run, then: str, environment: dict[str, str], volume: Path
@@ -477,9 +488,18 @@ def _wait_for(port: int) -> None:
     pytest.fail(f"nothing answers on port {port}")
 
 
-def test_a_new_postgresql_database_has_nothing_to_upgrade(run: Run, postgres: str) -> None:
-    done = run("prepare", MLFLOW_BACKEND_STORE_URI=postgres)
-    assert (done.returncode, done.stdout) == (0, "a new database\n"), done.stderr
+def test_a_new_postgresql_database_is_made_by_the_first_of_two_servers(
+    postgres: str, programs: dict[str, ModuleType], capfd: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadPoolExecutor() as servers:
+        list(servers.map(programs["server"].upgrade, [postgres, postgres]))
+    newest = programs["database"].newest()
+    assert capfd.readouterr().out.splitlines() == [
+        f"made a new database: the schema is {newest}",
+        f"the schema is {newest}: nothing to upgrade",
+    ]
+    with sqlalchemy.create_engine(postgres).connect() as connection:
+        assert connection.execute(sqlalchemy.text("SELECT count(*) FROM experiments")).scalar() == 0
 
 
 def test_two_servers_that_start_at_once_upgrade_postgresql_one_after_the_other(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from tests.helm.rendering import CHARTS, Refused, render, template
-from tools.charts.common import Values
+from tests.helm.values import undocumented, values_in
 from tools.charts.files import chart_files
 from tools.charts.platform import PlatformValues
 from tools.charts.render import leaf_keys
@@ -20,11 +20,6 @@ PRODUCTION = yaml.safe_load((CHARTS / CHART / "ci/production.yaml").read_text(en
 
 KEYS = {"store": {"credentials": {"existingSecret": "fairlead-store"}}}
 """The one thing that has to be said."""
-
-
-def values_in(path: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return loaded
 
 
 def with_keys(more: dict[str, Any]) -> dict[str, Any]:
@@ -48,20 +43,8 @@ def test_every_group_of_the_schema_refuses_unknown_keys() -> None:
     assert [name for name, group in groups.items() if group.get("additionalProperties") is not False] == []
 
 
-def _undocumented(model: type[Values]) -> list[str]:
-    mute = []
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, Values):
-            mute += [] if kind.__doc__ else [f"{model.__name__}.{name}"]
-            mute += _undocumented(kind)
-        elif not field.description:
-            mute.append(f"{model.__name__}.{name}")
-    return mute
-
-
 def test_every_value_is_documented() -> None:
-    assert _undocumented(PlatformValues) == []
+    assert undocumented(PlatformValues) == []
 
 
 # ---------------------------------------------------------------------------------------------------- ci

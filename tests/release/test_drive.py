@@ -5,7 +5,7 @@ from tests.release.simulated import MODEL, installed, run_until_quiet
 
 from fairlead.errors import Conflict, ServiceError
 from fairlead.release import names
-from fairlead.release.drive import LONGEST_PAUSE, fence, run
+from fairlead.release.drive import CONFLICTS, LONGEST_PAUSE, fence, run
 
 
 class Leadership:
@@ -85,6 +85,32 @@ def test_a_damaged_journal_stops_the_model_and_changes_nothing():
     cluster.writes = 0
     run_until_quiet(cluster, 40)
     assert cluster.writes == 0
+
+
+def test_an_emptied_journal_stops_the_model_and_not_the_driver():
+    cluster = installed()
+    cluster.desire("r1")
+    run_until_quiet(cluster)
+    journal = cluster.objects["ConfigMap", names.journal_name(MODEL)]
+    cluster.put({key: value for key, value in journal.items() if key != "data"})
+    cluster.writes = 0
+    driver, said = cluster.driver(), []
+    driver.say = lambda event, **fields: said.append(event)
+    assert driver.turn()
+    assert (cluster.writes, said) == (0, ["trouble"])
+
+
+def test_a_name_that_a_stranger_holds_is_not_fought_for_within_a_turn():
+    cluster = installed()
+    cluster.desire("r1")
+
+    def taken(body):
+        raise Conflict(f"{body['metadata']['name']} already exists")
+
+    cluster.create = taken
+    driver = cluster.driver()
+    driver.turn()
+    assert driver.figures.conflicts == CONFLICTS
 
 
 def test_after_the_fence_a_write_decided_before_it_is_refused():

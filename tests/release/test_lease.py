@@ -106,7 +106,7 @@ def test_a_leader_goes_on_through_a_short_outage_and_stops_in_a_long_one(world):
     world.api.down = True
     world.now += 5
     assert world.a.try_once()
-    assert not world.a.reachable
+    assert world.a.trouble
     world.now += 5
     assert not world.a.try_once()
 

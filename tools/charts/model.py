@@ -302,8 +302,8 @@ class ReleaseProbe(Values):
     path: str = Field("/predict", pattern="^/")
     """Path of the request; its body is bundle.probe."""
 
-    timeout_seconds: int = Field(5, ge=1, le=300)
-    """Longest time for its answer."""
+    timeout_seconds: int = Field(5, ge=1, le=60)
+    """Longest time for its answer. The driver looks at no other model meanwhile."""
 
 
 class Release(Values):

@@ -35,27 +35,42 @@ _PATHS = {
 }
 
 
-def connect() -> ApiClient:
-    """A client from the pod's ServiceAccount, or else from ``KUBECONFIG``.
+def connect(context: str | None = None) -> ApiClient:
+    """A client from the kubeconfig, or, in a pod where nothing names one, from the pod's ServiceAccount.
+
+    Args:
+        context: Of the kubeconfig. Default: its present one.
 
     Raises:
-        ProjectError: Neither is there.
+        ProjectError: Neither is there, or the kubeconfig cannot be used.
     """
     from kubernetes import client, config
+    from yaml import YAMLError
 
     settings = client.Configuration()
     try:
-        if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ:
+        if "KUBERNETES_SERVICE_HOST" in os.environ and "KUBECONFIG" not in os.environ and context is None:
             config.load_incluster_config(settings)
         else:
-            config.load_kube_config(client_configuration=settings)
-    except config.ConfigException as cause:
+            # The client itself looks at the variable only once, when it is imported.
+            config.load_kube_config(
+                os.environ.get("KUBECONFIG") or None, context, client_configuration=settings
+            )
+    except (config.ConfigException, YAMLError, OSError) as cause:
         raise ProjectError(f"there is no cluster to talk to: {cause}",
                            hint="Set KUBECONFIG, or run in a pod with a ServiceAccount.") from cause  # fmt: skip
-    settings.retries = False  # the caller looks again anyway, and knows how long it may take
+    settings.retries = False  # the caller asks again where that helps, and knows how long it may take
     api = client.ApiClient(settings)
-    api.user_agent = f"{MANAGER}/1"
+    api.user_agent = "fairlead"
     return api
+
+
+def said(error: Any) -> str:
+    """The API server's own words in the client's exception *error*."""
+    try:
+        return str(json.loads(error.body)["message"])
+    except (ValueError, KeyError, TypeError):
+        return str(error.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +174,9 @@ def _path_of(body: Object) -> str:
 
 def _meaning(error: Any, method: str, path: str) -> ServiceError | NotFound:
     """An answer of the API server as one of our errors, with the server's own words."""
-    try:
-        said = json.loads(error.body)["message"]
-    except (ValueError, KeyError, TypeError):
-        said = error.reason
     if error.status == 404:
-        return NotFound(f"{path}: {said}")
+        return NotFound(f"{path}: {said(error)}")
     if error.status == 409:
-        return Conflict(f"{path}: {said}")
+        return Conflict(f"{path}: {said(error)}")
     hint = "Give the ServiceAccount this right." if error.status in (401, 403) else ""
-    return ServiceError(f"{method} {path}: {error.status} {said}", hint=hint)
+    return ServiceError(f"{method} {path}: {error.status} {said(error)}", hint=hint)

@@ -43,8 +43,8 @@ class Lease:
     spare: float = 6.0
     """Seconds before its end from which the holder writes no more: longer than a request may take."""
     clock: Callable[[], float] = time.monotonic
-    reachable: bool = False
-    """Whether the lease could be read at the last try."""
+    trouble: str = "nothing was tried yet"
+    """Why the lease could not be read or written at the last try; empty if it could."""
     term: str = ""
     """Names this leadership if it was not handed over: the holder before may still have a write under way."""
     _until: float = float("-inf")
@@ -73,12 +73,12 @@ class Lease:
         asked = self.clock()
         try:
             held = self._try(asked)
-            self.reachable = True
         except Conflict:
-            self.reachable, held = True, False  # someone was faster
-        except ServiceError:
-            self.reachable = False
+            held = False  # someone was faster
+        except ServiceError as error:
+            self.trouble = str(error)
             return self.leads()
+        self.trouble = ""
         self._until = asked + self.duration if held else float("-inf")
         return held
 

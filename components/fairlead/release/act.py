@@ -32,7 +32,7 @@ SERVICE_URL = "http://{service}.{namespace}.svc"
 
 @dataclass(frozen=True, slots=True)
 class Hands:
-    """What acting needs: the cluster, a way to ask a slot, and how events are told."""
+    """What acting needs: the cluster, and a way to ask a slot."""
 
     cluster: Cluster
     ask: Ask

@@ -21,6 +21,9 @@ from fairlead.release.observe import Cluster, Model, observe
 ROUNDS = 20
 """Looks at a namespace in one turn: each step of a release takes one, and a fault must not keep the others waiting."""
 
+CONFLICTS = 3
+"""Refused writes after which a turn ends early: a stranger may hold a name for good, and is not fought for."""
+
 OVERWRITTEN = (("ConfigMap", f"{names.ROLE}=journal"), ("Deployment", names.MODEL), ("HorizontalPodAutoscaler", names.MODEL),
                ("Service", names.MODEL), ("HTTPRoute", names.MODEL))  # fmt: skip
 """Kinds and labels of what drivers write over."""
@@ -86,10 +89,11 @@ class Driver:
 
     def _settle(self, namespace: str) -> None:
         """Observe, decide and act on a namespace until a look leaves nothing to do."""
+        before = self.figures.conflicts
         for _ in range(ROUNDS):
             models = observe(self.hands.cluster, namespace)
             busy = [self._step(model) for model in models]
-            if not any(busy):
+            if not any(busy) or self.figures.conflicts - before >= CONFLICTS:
                 return
 
     def _step(self, model: Model) -> bool:

@@ -78,7 +78,7 @@ class Release(SpecModel):
     """Why the release waits without its time running: no room for the pods."""
     tries: int = 0
     tried: float = 0.0
-    """When the last probe ended."""
+    """When the last probe was sent."""
     passed: bool = False
     said: str = ""
     """What the last probe found."""

@@ -89,7 +89,7 @@ def _model(cluster: Cluster, found: Listing, config: Object) -> Model:
     try:
         policy = Policy.parse(config.get("data", {}).get("policy.json", ""))
         kept = found.get("ConfigMap", names.journal_name(policy.model))
-        journal = Journal.from_json(kept["data"]["journal.json"]) if kept else None
+        journal = Journal.from_json(kept.get("data", {}).get("journal.json", "")) if kept else None
     except FairleadError as error:
         return Model(name, None, None, seen, None, error)
     desired = desired_of(
@@ -166,15 +166,26 @@ def _unscheduled(pod: Object) -> str:
 
 
 def _trouble(pod: Object) -> str:
+    """The first container that failed, and why: while it waits to be started again, and while it tries again."""
     status = pod.get("status", {})
     for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
-        waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            ended = container.get("lastState", {}).get("terminated", {})
-            last = f" after exit code {ended['exitCode']} ({ended.get('reason', '')})" if ended else ""
-            said = last or f": {waiting.get('message', '')}"
-            return f"container {container['name']}: {waiting['reason']}{said}"[:300]
+        state = container.get("state", {})
+        waiting = state.get("waiting", {})
+        stuck = waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing")
+        ended = state.get("terminated") or container.get("lastState", {}).get("terminated") or {}
+        if container.get("ready") or not (stuck or ended.get("exitCode")):
+            continue
+        reason = waiting["reason"] if stuck else "failed"
+        return f"container {container['name']}: {reason}{_last_words(waiting, ended)}"[:450]
     return ""
+
+
+def _last_words(waiting: Object, ended: Object) -> str:
+    """How a container ended the last time; for one that never ran, why not."""
+    if not ended:
+        return f": {waiting.get('message', '')}"
+    said = " ".join(str(ended.get("message", "")).split())[-300:]
+    return f" after exit code {ended['exitCode']} ({ended.get('reason', '')})" + (f": {said}" if said else "")
 
 
 def scaler_of(item: Object) -> Scaler:

@@ -50,7 +50,8 @@ class ProbePolicy(PolicyPart):
     """The scored request a candidate must answer before it gets traffic."""
 
     path: str = Field(default="/predict", pattern="^/")
-    timeout_seconds: float = Field(default=5, gt=0, le=300)
+    timeout_seconds: float = Field(default=5, gt=0, le=60)
+    """The driver looks at no other model meanwhile."""
 
 
 class Policy(PolicyPart):

@@ -30,10 +30,18 @@ def seconds_of(duration: str) -> int:
     return int(duration[:-1]) * _SECONDS[duration[-1]]
 
 
-def _not_latest(image: str) -> str:
-    """An image without a tag, or with ``latest``, changes behind its name; the cache of results would not notice."""
+def is_fixed(image: str) -> bool:
+    """Whether an image's name has a digest or a tag that is meant to stay. Any other image changes behind its name.
+
+    >>> [is_fixed(image) for image in ("a/b@sha256:12", "host:5000/b:1.2", "host:5000/b", "b:latest")]
+    [True, True, False, False]
+    """
     name = image.rsplit("/", 1)[-1]
-    if "@sha256:" not in name and (":" not in name or name.endswith(":latest")):
+    return "@sha256:" in name or (":" in name and not name.endswith(":latest"))
+
+
+def _not_latest(image: str) -> str:
+    if not is_fixed(image):
         raise ValueError(
             "must have a fixed tag or a digest, because a result is remembered by the image's name"
         )

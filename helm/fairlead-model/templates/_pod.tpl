@@ -68,6 +68,7 @@ resources:
   limits: {memory: 512Mi}
 securityContext:
   {{- include "fairlead.containerSecurity" .root | nindent 2 }}
+terminationMessagePolicy: FallbackToLogsOnError
 volumeMounts:
   {{- include "fairlead.mounts" .root | nindent 2 }}
   - name: bundle
@@ -106,6 +107,7 @@ resources:
   {{- include "model.resources" .root | nindent 2 }}
 securityContext:
   {{- include "fairlead.containerSecurity" .root | nindent 2 }}
+terminationMessagePolicy: FallbackToLogsOnError
 volumeMounts:
   {{- include "fairlead.mounts" .root | nindent 2 }}
   {{- include "model.bundleMount" .bundle | nindent 2 }}

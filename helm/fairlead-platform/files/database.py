@@ -12,6 +12,7 @@ import mlflow.store.db_migrations
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
@@ -126,12 +127,19 @@ def outdated(have: str | None) -> bool:
 def migrate(uri: str) -> None:
     """Run the migrations that `mlflow db upgrade` runs, here, because the command line takes many seconds to start.
 
+    An empty database gets the tables that the first of them builds on.
+
     Raises:
         Trouble: One failed.
     """
     engine = sqlalchemy.create_engine(uri)
     try:
         with engine.begin() as connection:
+            if MigrationContext.configure(connection).get_current_revision() is None:
+                _first_tables(connection)
+        with (
+            engine.begin() as connection
+        ):  # the migrations open another connection, which must see the tables
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "heads")
@@ -139,6 +147,12 @@ def migrate(uri: str) -> None:
         raise Trouble(f"MLflow's upgrade of the schema failed: {error}") from error
     finally:
         engine.dispose()
+
+
+def _first_tables(connection: sqlalchemy.Connection) -> None:
+    from mlflow.store.tracking.dbmodels.initial_models import Base  # noqa: PLC0415 - takes seconds, and is needed once
+
+    Base.metadata.create_all(connection)
 
 
 def migrated(database: Path, to: Path) -> None:

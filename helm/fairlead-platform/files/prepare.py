@@ -62,7 +62,8 @@ def restore(file: Path, environment: Mapping[str, str]) -> None:
     new = file.with_name(f"{file.name}.restored")
     name = _fetch(wanted.split("#")[0], new, environment)
     database.check(new)
-    if file.exists():
+    # Not if a kill came between the next two steps: the copy of what was replaced would be lost.
+    if file.exists() and backup.digest(file) != backup.digest(new):
         database.copy(file, file.parent / database.KEPT / f"replaced-by-{name}.db")
     database.replace(file, new)
     done.write_text(wanted)

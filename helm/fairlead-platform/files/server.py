@@ -13,17 +13,19 @@ LOCK = 0x6661_6972_6C65_6164
 def upgrade(uri: str) -> None:
     """Upgrade the schema in place if it is older. PostgreSQL changes a schema in one transaction: all of it or nothing.
 
+    A new database is made here too: MLflow's servers lock a file against each other for that, which two pods do not share.
     There is no copy to go back to: back the database up by PostgreSQL's own means before a new version of MLflow.
     """
-    engine = sqlalchemy.create_engine(uri)
+    engine = sqlalchemy.create_engine(
+        uri, poolclass=sqlalchemy.NullPool
+    )  # closed with its lock, whatever happens
     with engine.connect() as connection:
         connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
         have = MigrationContext.configure(connection).get_current_revision()
         connection.rollback()  # a transaction left open could hold up the upgrade; the lock is the session's
-        if database.outdated(have):
+        said = f"the schema is {have}: nothing to upgrade"
+        if have is None or database.outdated(have):
             database.migrate(uri)
-            said = f"upgraded the database from the schema {have} to {database.newest()}"
-        else:
-            said = "a new database" if have is None else f"the schema is {have}: nothing to upgrade"
+            how = f"upgraded the database from {have}" if have else "made a new database"
+            said = f"{how}: the schema is {database.newest()}"
         print(said, flush=True)  # noqa: T201
-    engine.dispose()

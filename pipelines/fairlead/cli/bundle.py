@@ -37,6 +37,7 @@ def fetch(
     to: Annotated[Path, typer.Option(help="Folder for the bundle; complete afterwards, or as it was.")],
 ) -> None:
     """Fetch a bundle from a store and check every file of it. Fetching it again only checks it."""
+    to = to.resolve()  # a folder such as `.` has no name to build a temporary one from
     if holds(to, digest):
         say(f"{to} holds bundle {digest[:16]} already; every file was checked")
         return

@@ -22,12 +22,9 @@ EXAMPLES = (
 
 def _fixed(image: str | None) -> str | None:
     from fairlead.errors import ProjectError
+    from fairlead.spec.run import is_fixed
 
-    if (
-        image is not None
-        and "@sha256:" not in image
-        and (":" not in image.rsplit("/", 1)[-1] or image.endswith(":latest"))
-    ):
+    if image is not None and not is_fixed(image):
         raise ProjectError(
             f"image is {image!r}, but must have a fixed tag or a digest",
             hint="With a moving tag the pipeline backend's cache returns results of an older image.",

@@ -61,7 +61,8 @@ def command(
     pages = serve_pages(health_host, health_port, pages_of(lease, driver.figures)) if health_port else None
     wait = stopped_by_signals()
     take(lease, once=once)
-    say("driver started", namespaces=",".join(watched), holder=lease.holder, leads=lease.leads())
+    say("driver started", namespaces=",".join(watched), holder=lease.holder, leads=lease.leads(),
+        trouble=lease.trouble)  # fmt: skip
     try:
         run(driver, lease, wait, interval, once=once)
     finally:
@@ -100,7 +101,7 @@ def take(lease: Lease, *, once: bool) -> None:
     from fairlead.errors import ServiceError
 
     if not lease.try_once() and once:
-        said = "another driver holds it" if lease.reachable else "it cannot be read or written"
+        said = lease.trouble or "another driver holds it"
         raise ServiceError(f"the lease {lease.namespace}/{lease.name} cannot be taken: {said}",
                            hint="Leave the work to that driver, or check the rights on leases.")  # fmt: skip
     lease.keep()
@@ -123,8 +124,8 @@ def pages_of(lease: Lease, figures: Figures) -> dict[str, Page]:
         return (200, "ok\n") if silent < STUCK else (503, f"no turn for {silent:.0f} s\n")
 
     def readyz() -> tuple[int, str]:
-        if not lease.reachable:
-            return 503, "the lease cannot be read\n"
+        if lease.trouble:
+            return 503, f"the lease cannot be read or written: {lease.trouble}\n"
         return 200, "leader\n" if lease.leads() else "standby\n"
 
     return {"/livez": livez, "/readyz": readyz, "/metrics": lambda: (200, figures.text())}

@@ -182,7 +182,7 @@ def follow_pods(project: str, cluster: Cluster, name: str, folder: Path) -> None
 
 
 def _show(project: str, ended: RunEnded, folder: Path) -> None:
-    from fairlead.cli.run import say_pages, show_gates
+    from fairlead.cli.left import say_pages, show_gates
     from fairlead.errors import FairleadError
     from fairlead.runners.pods.submit import fetch_results
 

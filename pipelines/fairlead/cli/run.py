@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fairlead.cli.compile import Image
+from fairlead.cli.left import candidate_of, say_pages, show_gates
 from fairlead.cli.options import Place, ProjectFolder, place_of
 from fairlead.cli.plan import present_inputs
-from fairlead.cli.show import installed, number, say, table, watcher
+from fairlead.cli.show import installed, say, watcher
 
 if TYPE_CHECKING:
     from fairlead.adapters.settings import Settings
@@ -30,6 +31,13 @@ EXAMPLES = (
 )
 
 RUNNERS = ("local", "reference", "pods", "kubeflow")
+
+_AWAY = ("pods", "kubeflow")
+_USED_BY = {
+    "namespace": _AWAY, "context": ("pods",), "token_file": ("kubeflow",), "image": _AWAY, "archive": _AWAY,
+    "source_root": _AWAY, "resume": ("pods",), "detach": _AWAY,
+}  # fmt: skip
+"""Which runners an option means something to. Any other refuses it: `--archive` without `--on` would run another project."""
 
 
 def command(
@@ -89,6 +97,8 @@ def command(
             f"the runner is {on!r}, but must be one of {', '.join(RUNNERS)}",
             hint=f"Did you mean {guess!r}?" if guess else "",
         )
+    _refuse_unused(on, namespace=namespace, context=context, token_file=token_file, image=image, archive=archive,
+                   source_root=source_root, resume=resume, detach=detach)  # fmt: skip
     if on in ("local", "reference"):
         place = place_of(project)
         show_result(place, run_project(place, "reference" if on == "reference" else "local"))
@@ -99,8 +109,9 @@ def command(
         from fairlead.runners.pods.cluster import Cluster
         from fairlead.runners.pods.submit import NAMESPACE
 
+        cluster = Cluster(namespace or NAMESPACE, context)  # before anything is stored
         remote.run_on_pods(
-            remote.pushed(project, archive, source_root), Cluster.reached(namespace or NAMESPACE, context),
+            remote.pushed(project, archive, source_root), cluster,
             image=image, tools_image=tools_image, resume=resume, detach=detach,
         )  # fmt: skip
         return
@@ -116,6 +127,17 @@ def command(
         image=image,
         detach=detach,
     )
+
+
+def _refuse_unused(on: str, **given: object) -> None:
+    from fairlead.errors import ProjectError
+
+    for name, value in given.items():
+        if value and on not in _USED_BY[name]:
+            raise ProjectError(
+                f"--{name.replace('_', '-')} means nothing to the runner {on!r}",
+                hint=f"Leave it out, or give --on {' or --on '.join(_USED_BY[name])}.",
+            )
 
 
 def run_project(place: Place, runner: RunnerName = "local") -> RunResult:
@@ -191,39 +213,3 @@ def show_result(place: Place, result: RunResult) -> None:
     say(f"MLflow:  {installed('mlflow')} ui --backend-store-uri {settings.tracking_uri}"
         if settings.tracking_uri.startswith("sqlite") else f"MLflow:  {settings.tracking_uri}")  # fmt: skip
     say(f"next:    {installed('fairlead')} serve")
-
-
-def show_gates(folder: Path) -> None:
-    """Print the gate table of a run, if it came as far as judging gates."""
-    candidate = candidate_of(folder)
-    if not candidate:
-        return
-    say(f"best candidate: {candidate['name']} {_shown(candidate['parameters'])}")
-    if candidate["gates"]:
-        table("gates", ("gate", "outcome", "measured", "bar"), [
-            (gate["gate"], gate["outcome"], _figure(gate["measured"]), _figure(gate["bar"]))
-            for gate in candidate["gates"]
-        ])  # fmt: skip
-
-
-def candidate_of(folder: Path) -> dict[str, Any]:
-    """The record of a run's candidate; empty if the run did not come so far."""
-    for found in folder.glob("fairlead-training-*/model/candidate/candidate.json"):
-        return dict(json.loads(found.read_text(encoding="utf-8")))
-    return {}
-
-
-def say_pages(folder: Path) -> None:
-    """Print where the pages for people are."""
-    for page in sorted((folder / "pages").glob("*.html")):
-        say(f"page:    {page}")
-
-
-def _shown(parameters: Mapping[str, Any]) -> str:
-    return " ".join(
-        f"{name}={number(value) if isinstance(value, float) else value}" for name, value in parameters.items()
-    )
-
-
-def _figure(value: float | None) -> float | str:
-    return "" if value is None else value

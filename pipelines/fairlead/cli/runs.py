@@ -45,7 +45,7 @@ def _on_pods(place: Place, name: str | None, last: int, namespace: str, context:
     from fairlead.runners.pods.cluster import Cluster
     from fairlead.runners.pods.submit import list_runs
 
-    cluster = Cluster.reached(namespace, context)
+    cluster = Cluster(namespace, context)
     if name is not None:
         follow_pods(place.project().name, cluster, name, place.state / "runs" / name)
         return

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
-import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from fairlead.adapters.progress import Event
+from fairlead.runners.events import to_line
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
     from fairlead.runners.events import TaskEnded, TaskStarted
-
-Watcher = Callable[["TaskStarted | TaskEnded | Event"], None]
 
 
 def installed(command: str) -> str:
@@ -40,7 +36,7 @@ def console(stream: TextIO | None = None) -> Console:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table. Numbers are set to the right."""
+    """Print a table. Numbers are set to the right; the first column, which names the row, is never broken over lines."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -49,7 +45,8 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for position, column in enumerate(columns):
         numeric = bool(shown) and all(isinstance(row[position], (int, float)) for row in shown)
-        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=position == 0)
     for row in shown:
         drawn.add_row(*(Text(number(value) if isinstance(value, float) else str(value)) for value in row))
     on = console()
@@ -86,8 +83,7 @@ class LineWatcher:
         """Write one event. Bars are left out: a log needs no animation."""
         if isinstance(event, Event) and event.kind == "bar":
             return
-        record = {"event": type(event).__name__, "time": round(time.time(), 3), **asdict(event)}
-        print(json.dumps(record, sort_keys=True), file=self._stream, flush=True)
+        print(to_line(event), file=self._stream, flush=True)
 
     def __enter__(self) -> LineWatcher:
         return self

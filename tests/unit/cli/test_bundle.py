@@ -123,6 +123,15 @@ def test_a_folder_with_something_else_is_left_alone(bundle: Bundle, tmp_path: Pa
     assert (tmp_path / "home" / "thesis.tex").exists()
 
 
+def test_the_folder_one_is_in_is_filled(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert fetch(bundle, Path()).returncode == 0
+    assert verify(tmp_path / "here").digest == bundle.digest
+
+
 def test_a_volume_mounted_at_the_folder_is_filled(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

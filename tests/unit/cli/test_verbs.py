@@ -217,3 +217,36 @@ def test_check_says_that_the_state_folder_cannot_be_written(fairlead, project):
     (project / ".fairlead").write_text("a file where a folder must be")
     result = fairlead("check")
     assert (result.code, ".fairlead cannot be written: File exists" in result.out) == (8, True)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("--archive", "s3://b/p/projects/d.tar@sha256:d"), "--archive means nothing to the runner 'local'"),
+        (("--detach",), "--detach means nothing to the runner 'local'"),
+        (("--on", "kubeflow", "--resume", "x"), "--resume means nothing to the runner 'kubeflow'"),
+    ],
+    ids=lambda given: given[0] if isinstance(given, tuple) else "",
+)
+def test_run_refuses_an_option_that_its_runner_would_drop(fairlead, project, given, named):
+    result = fairlead("run", *given)
+    assert (result.code, named in result.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [("runs", "--on", "pods"), ("driver", "--namespaces", "a", "--lease-namespace", "b", "--once")],
+    ids=["runs", "driver"],
+)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("not: [yaml", "flow sequence"), ("apiVersion: v1", "current-context"), ("", "No configuration found")],
+    ids=["no-yaml", "no-config", "none"],
+)
+def test_an_unusable_kubeconfig_is_one_message(fairlead, project, monkeypatch, tmp_path, verb, text, said):
+    if text:
+        (tmp_path / "kubeconfig").write_text(text)
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+    result = fairlead(*verb)
+    assert (result.code, result.err.startswith("error: there is no cluster to talk to")) == (2, True)
+    assert said in result.err

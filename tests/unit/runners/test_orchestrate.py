@@ -201,6 +201,14 @@ def test_a_failed_task_is_tried_again_as_often_as_retries_says(settings, pods):
     assert len(pods.started) == 6
 
 
+def test_a_failure_that_a_retry_mended_is_not_the_run_s_reason(settings, pods):
+    flow = compiled(Run(retries=1)).replace("backoffDuration: 10s", "backoffDuration: 0s")
+    failures = iter([True])
+    pods.before = lambda pod: Ended(status(pod, 1)) if next(failures, False) else None
+    ended, _told = run(settings, pods, request_of("bad"), flow)
+    assert FairleadError.from_json(ended.error).message == "a bar was missed"
+
+
 def test_a_flow_that_cannot_be_obeyed_starts_nothing(settings, pods):
     flow = compiled() + "        exec-extra: {}\n"
     flow = flow.replace(

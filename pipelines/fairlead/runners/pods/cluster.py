@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from fairlead.adapters.cluster import connect, said
 from fairlead.errors import ServiceError
 from fairlead.runners.pods.reasons import Patience, PodFailed, failure_of, give_up
 
@@ -16,6 +17,10 @@ POLL_SECONDS = 1.0
 SILENCE_SECONDS = 60.0
 """A log that says nothing for so long is opened anew: a node that died never closes the connection."""
 LAST_LINES = 20
+TIMEOUT = (10, 60)
+"""Seconds until a connection, and until the next part of an answer, are given up."""
+TRIES = 6
+"""How often a request is made while the API does not answer: the last one is 44 s after the first."""
 
 
 @dataclass(slots=True)
@@ -45,45 +50,21 @@ class Pods(Protocol):
 class Cluster:
     """One namespace of a cluster. Fulfils :class:`Pods`."""
 
-    def __init__(self, namespace: str, configuration: Any) -> None:
-        """Use *namespace* through the client configuration *configuration*."""
+    def __init__(self, namespace: str, context: str | None = None) -> None:
+        """Use *namespace* of the cluster that :func:`fairlead.adapters.cluster.connect` finds.
+
+        Raises:
+            ProjectError: No cluster is configured.
+            ServiceError: It does not answer.
+        """
         from kubernetes import client
 
-        api = client.ApiClient(configuration)
+        api = connect(context)
+        _check_answers(api)
         self.namespace = namespace
         self._plain = api.sanitize_for_serialization
         self._core = client.CoreV1Api(api)
         self._batch = client.BatchV1Api(api)
-
-    @classmethod
-    def inside(cls, namespace: str) -> Cluster:
-        """The cluster this process runs in, as its ServiceAccount."""
-        from kubernetes import client, config
-
-        configuration = client.Configuration()
-        try:
-            config.load_incluster_config(configuration)
-        except config.ConfigException as cause:
-            raise ServiceError(
-                f"this process does not run in a pod with a ServiceAccount: {cause}"
-            ) from cause
-        return cls(namespace, configuration)
-
-    @classmethod
-    def reached(cls, namespace: str, context: str | None = None) -> Cluster:
-        """The cluster of a kubeconfig's *context* (default: the present one); without a kubeconfig, the one around."""
-        from kubernetes import client, config
-
-        configuration = client.Configuration()
-        try:
-            config.load_kube_config(context=context, client_configuration=configuration)
-        except config.ConfigException as cause:
-            with contextlib.suppress(ServiceError):
-                return cls.inside(namespace)
-            raise ServiceError(
-                f"no cluster is configured: {cause}", hint="Set KUBECONFIG, or name a context: --context."
-            ) from cause
-        return cls(namespace, configuration)
 
     def run(self, pod: Mapping[str, Any], on_line: Callable[[str], None], patience: Patience) -> Ended:
         """See :class:`Pods`."""
@@ -119,24 +100,15 @@ class Cluster:
 
     def pod(self, name: str) -> Mapping[str, Any] | None:
         """The pod as the API shows it; None if there is none."""
-        return self._mapping(self._read(self._core.read_namespaced_pod, name))
+        return self._one(self._core.read_namespaced_pod, name)
 
     def pods(self, selector: str) -> list[Mapping[str, Any]]:
         """The pods with these labels, oldest first."""
-        with api_errors():
-            listed = self._core.list_namespaced_pod(self.namespace, label_selector=selector)
-        found = [self._plain(item) for item in listed.items]
-        return sorted(found, key=lambda item: str(item["metadata"]["creationTimestamp"]))
+        return self._listed(self._core.list_namespaced_pod, selector)
 
     def delete(self, name: str) -> None:
         """See :class:`Pods`."""
-        from kubernetes.client import ApiException
-
-        try:
-            self._core.delete_namespaced_pod(name, self.namespace, grace_period_seconds=5)
-        except ApiException as error:
-            if error.status != 404:
-                raise _said(error) from error
+        self._one(self._core.delete_namespaced_pod, name, grace_period_seconds=5)
 
     def create_job(self, job: Mapping[str, Any]) -> str:
         """Create the Job, or join the one of its name; returns its UID."""
@@ -147,62 +119,96 @@ class Cluster:
         """Create the ConfigMap; one of its name is left as it is."""
         self._create(self._core.create_namespaced_config_map, config_map)
 
+    def config_map(self, name: str) -> Mapping[str, Any] | None:
+        """The ConfigMap; None if there is none."""
+        return self._one(self._core.read_namespaced_config_map, name)
+
     def job(self, name: str) -> Mapping[str, Any]:
         """The Job as the API shows it; empty if there is none."""
-        return self._read(self._batch.read_namespaced_job, name) or {}
+        return self._one(self._batch.read_namespaced_job, name) or {}
 
     def delete_job(self, name: str) -> None:
-        """Delete the Job with all that it owns."""
-        with api_errors():
-            self._batch.delete_namespaced_job(name, self.namespace, propagation_policy="Foreground")
+        """Delete the Job with all that it owns; none of that name is no error."""
+        self._one(self._batch.delete_namespaced_job, name, propagation_policy="Foreground")
 
     def jobs(self, selector: str) -> list[Mapping[str, Any]]:
         """The Jobs with these labels, newest first."""
-        with api_errors():
-            listed = self._batch.list_namespaced_job(self.namespace, label_selector=selector)
-        found = [self._plain(item) for item in listed.items]
-        return sorted(found, key=lambda item: str(item["metadata"]["creationTimestamp"]), reverse=True)
+        return self._listed(self._batch.list_namespaced_job, selector)[::-1]
 
     def service_account(self, name: str) -> Mapping[str, Any] | None:
         """The ServiceAccount; None if there is none."""
-        return self._mapping(self._read(self._core.read_namespaced_service_account, name))
+        return self._one(self._core.read_namespaced_service_account, name)
 
     def claim(self, name: str) -> Mapping[str, Any] | None:
         """The PersistentVolumeClaim; None if there is none."""
-        return self._mapping(self._read(self._core.read_namespaced_persistent_volume_claim, name))
+        return self._one(self._core.read_namespaced_persistent_volume_claim, name)
 
-    @staticmethod
-    def _mapping(found: Any) -> Mapping[str, Any] | None:
-        return None if found is None else dict(found)
+    def _one(self, call: Callable[..., Any], name: str, **options: Any) -> Mapping[str, Any] | None:
+        """What *call* answers about the object; None if there is no such object."""
+        from kubernetes.client import ApiException
+
+        with api_errors():
+            try:
+                return dict(self._plain(_patiently(call, name, self.namespace, **options)))
+            except ApiException as error:
+                if error.status == 404:
+                    return None
+                raise
+
+    def _listed(self, call: Callable[..., Any], selector: str) -> list[Mapping[str, Any]]:
+        """What *call* lists, oldest first."""
+        with api_errors():
+            listed = _patiently(call, self.namespace, label_selector=selector)
+        found = [self._plain(item) for item in listed.items]
+        return sorted(found, key=lambda item: str(item["metadata"]["creationTimestamp"]))
 
     def _create(self, call: Callable[..., Any], body: Mapping[str, Any]) -> None:
         from kubernetes.client import ApiException
 
         with api_errors():
             try:
-                call(self.namespace, dict(body))
+                _patiently(call, self.namespace, dict(body))
             except ApiException as error:
-                if error.status != 409 or "AlreadyExists" not in str(error.body):
+                if not _exists(error):
                     raise
 
-    def _read(self, call: Callable[..., Any], name: str) -> Any:
-        """What *call* gives, as plain values; None if there is no such object. A moment's fault of the API is waited out."""
-        from kubernetes.client import ApiException
-        from urllib3.exceptions import HTTPError
 
-        for attempt in range(1, 7):
-            try:
-                return self._plain(call(name, self.namespace))
-            except ApiException as error:
-                if error.status == 404:
-                    return None
-                if attempt == 6 or (error.status and error.status < 500 and error.status != 429):
-                    raise _said(error) from error
-            except HTTPError as error:
-                if attempt == 6:
-                    raise ServiceError(f"the cluster does not answer: {error}") from error
-            time.sleep(min(2.0**attempt, 15))
-        return None
+def _patiently(call: Callable[..., Any], *given: Any, **options: Any) -> Any:
+    """What *call* answers. A moment's fault of the API is waited out; a write that is made twice finds what it did at first."""
+    from kubernetes.client import ApiException
+    from urllib3.exceptions import HTTPError
+
+    for attempt in range(1, TRIES):
+        try:
+            return call(*given, **options, _request_timeout=TIMEOUT)
+        except ApiException as error:
+            if not _passes(error):
+                raise
+        except HTTPError:
+            pass
+        time.sleep(min(2.0**attempt, 15))
+    return call(*given, **options, _request_timeout=TIMEOUT)
+
+
+def _passes(error: Any) -> bool:
+    """Whether the same request may succeed in a moment: the API is busy or away, or a quota counted two pods at once."""
+    return error.status in (0, 429) or error.status >= 500 or (error.status == 409 and not _exists(error))
+
+
+def _exists(error: Any) -> bool:
+    return error.status == 409 and "AlreadyExists" in str(error.body)
+
+
+def _check_answers(api: Any) -> None:
+    """Fail at once where no API answers; every other request is patient."""
+    from kubernetes import client
+
+    with api_errors():
+        try:
+            client.VersionApi(api).get_code(_request_timeout=TIMEOUT)
+        except client.ApiException as error:
+            if not error.status:  # no TLS; whoever refuses this is there
+                raise
 
 
 class _Log:
@@ -223,7 +229,7 @@ class _Log:
         try:
             answer = self._core.read_namespaced_pod_log(
                 self._pod, self._namespace, follow=True, timestamps=True, since_seconds=since,
-                _preload_content=False, _request_timeout=(10, SILENCE_SECONDS),
+                _preload_content=False, _request_timeout=(TIMEOUT[0], SILENCE_SECONDS),
             )  # fmt: skip
             for stamped in _split(answer.stream(decode_content=True)):
                 stamp, _, line = stamped.partition(" ")
@@ -264,24 +270,14 @@ def api_errors() -> Iterator[None]:
     try:
         yield
     except ApiException as error:
-        raise _said(error) from error
+        hints = {
+            403: "This identity may not do that; the platform chart's Role `…-runner` shows what is needed."
+        }
+        raise ServiceError(f"the cluster refused: {said(error)}", hint=hints.get(error.status, "")) from error
     except HTTPError as error:
         raise ServiceError(
             f"the cluster does not answer: {error}", hint="Is the kubeconfig's context the right one?"
         ) from error
-
-
-def _said(error: Any) -> ServiceError:
-    import json
-
-    try:
-        message = json.loads(error.body)["message"]
-    except (TypeError, ValueError, KeyError):
-        message = str(error.reason)
-    hints = {
-        403: "The identity of this caller may not do that; the platform chart's Role `runner` shows what is needed."
-    }
-    return ServiceError(f"the cluster refused: {message}", hint=hints.get(error.status, ""))
 
 
 def check_ended(ended: Ended) -> None:

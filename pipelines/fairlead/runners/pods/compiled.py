@@ -27,7 +27,6 @@ class Executor:
     platform: Mapping[str, Any]
     shares_results: bool = False
     """Whether another run's result may stand for this task's (KFP's ``enableCache``)."""
-    retries: int = 0
 
     @property
     def command(self) -> list[str]:
@@ -67,7 +66,6 @@ def _executor(container: Mapping[str, Any], platform: Mapping[str, Any], task: M
         container=container,
         platform=platform,
         shares_results=bool(task.get("cachingOptions", {}).get("enableCache")),
-        retries=int(task.get("retryPolicy", {}).get("maxRetryCount", 0)),
     )
 
 

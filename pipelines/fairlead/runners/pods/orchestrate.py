@@ -24,7 +24,7 @@ from fairlead import telemetry
 from fairlead.adapters.progress import Event
 from fairlead.adapters.settings import STATE_FOLDER, Settings, require_in_task
 from fairlead.adapters.store import open_store
-from fairlead.errors import FairleadError, NotFound
+from fairlead.errors import FairleadError, NotFound, ServiceError
 from fairlead.records import Store
 from fairlead.runners.events import RunEnded, TaskEnded, TaskStarted, Watcher, from_line, to_line
 from fairlead.runners.local import TaskNames, orchestrate, told
@@ -41,6 +41,8 @@ DISRUPTIONS = 3
 AT_ONCE = 64
 """Search workers that run side by side; as many as the project file allows."""
 CANDIDATE = "model/candidate"
+PIPELINE = "pipeline"
+"""Whose notes those of the orchestrator itself are."""
 SERVICE_SECONDS = 120.0
 """How long MLflow may be away when a run starts: it may be restarting."""
 
@@ -54,7 +56,7 @@ def main() -> int:
     try:
         require_in_task(os.environ)
         settings = Settings.from_environment(os.environ, Path(STATE_FOLDER))
-        cluster = Cluster.inside(request.namespace)
+        cluster = Cluster(request.namespace)
         uid = str(cluster.job(request.name)["metadata"]["uid"])
         flow = (folder / FLOW_FILE).read_text(encoding="utf-8")
         ended = run_request(request, flow, settings, cluster, tell, uid)
@@ -70,7 +72,7 @@ def main() -> int:
 
 
 def lines_to(stream: TextIO) -> Callable[[TaskStarted | TaskEnded | RunEnded | Event], None]:
-    """A watcher that writes one line of JSON an event; bars are left out, a log needs no animation."""
+    """A watcher that writes one line of JSON an event; bars too, because whoever follows the run draws them."""
     lock = threading.Lock()
 
     def tell(event: TaskStarted | TaskEnded | RunEnded | Event) -> None:
@@ -108,7 +110,10 @@ def run_request(
     ended = RunEnded(
         digest, error.to_json() if error else "", time.monotonic() - started, dict(tasks.artifacts), run_id
     )
-    _close(settings, store, ended, error)
+    try:
+        _close(settings, store, ended, error)
+    except ServiceError as away:  # the bundle is registered, or the reason known: neither is lost with MLflow
+        tell(Event(PIPELINE, "note", f"the run stays open in MLflow: {away.message}"))
     tell(ended)
     return ended
 
@@ -187,8 +192,8 @@ class TaskPods:
         self._request, self._executors, self._store, self._pods = request, executors, store, pods
         self._tell, self._environment, self._uid = tell, dict(environment), job_uid
         self._names, self._attempts = TaskNames(), Counter[str]()
-        self.failure: FairleadError | None = None
-        """Why the first task that failed did."""
+        self._failures: dict[str, FairleadError] = {}
+        """By the key of each task that failed and has not ended well since."""
         self.artifacts: dict[str, str] = {}
         """``task/output`` to URI, for all tasks that ended."""
 
@@ -198,28 +203,39 @@ class TaskPods:
         executor = self._executors[parsed.function]
         given = json.loads(parsed.arguments[parsed.arguments.index("--executor_input") + 1])
         with told(self._names.next(parsed.function), self._tell) as task:
+            salt = "" if executor.shares_results else self._request.name
+            key = artifacts.task_key(executor.command, executor.container["image"], given, salt)
             try:
-                output = self._output_of(executor, task.name, given)
+                output = self._output_of(executor, task.name, given, key)
             except FairleadError as error:
-                self.failure = self.failure or error
+                self._failures[key] = error
                 raise
+            self._failures.pop(key, None)
             _write(output, Path(given["outputs"]["outputFile"]))
         return task.code
 
-    def _output_of(self, executor: Executor, task: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    @property
+    def failure(self) -> FairleadError | None:
+        """Why the first of the tasks that failed for good did."""
+        return next(iter(self._failures.values()), None)
+
+    def _output_of(
+        self, executor: Executor, task: str, given: Mapping[str, Any], key: str
+    ) -> Mapping[str, Any]:
         """What the task gave: from its record if it has finished before, else from a pod."""
-        salt = "" if executor.shares_results else self._request.name
-        key = artifacts.task_key(executor.command, executor.container["image"], given, salt)
         output = artifacts.read_record(self._store, key)
         if output is None:
             output = self._run(executor, task, given, key)
         else:
-            self._tell(Event(task, "note", "has finished before with the same inputs; its result is used"))
+            self._note(task, "has finished before with the same inputs; its result is used")
         self._remember(executor.name, output)
         return output
 
     def _run(self, executor: Executor, task: str, given: Mapping[str, Any], key: str) -> dict[str, Any]:
-        """Run pods until one ends for a reason of its own; those that the cluster took away are replaced."""
+        """Run pods until one ends for a reason of its own; those that the cluster took away are replaced.
+
+        A task that failed is started again by KFP's orchestrator, as often as its YAML says.
+        """
         disruptions = 0
         while True:
             self._attempts[key] += 1
@@ -230,23 +246,22 @@ class TaskPods:
                 disruptions += 1
                 if disruptions > DISRUPTIONS:
                     raise
-                self._tell(
-                    Event(
-                        task,
-                        "note",
-                        f"{error.message}; a new pod takes over ({disruptions} of {DISRUPTIONS})",
-                    )
-                )
-                continue
+                self._note(task, f"{error.message}; a new pod takes over ({disruptions} of {DISRUPTIONS})")
             except FairleadError:
-                self._remember(
-                    executor.name, artifacts.read_record(self._store, f"{FAILED_BEFORE}{key}-{attempt}")
-                )
+                left = artifacts.read_record(self._store, f"{FAILED_BEFORE}{key}-{attempt}")
+                self._remember(executor.name, left)
                 raise
-            output = artifacts.read_record(self._store, key)
-            if output is None:
-                raise NotFound(f"the pod of {task} ended well, but left no record in the store")
-            return output
+            else:
+                return self._finished(task, key)
+
+    def _finished(self, task: str, key: str) -> dict[str, Any]:
+        output = artifacts.read_record(self._store, key)
+        if output is None:
+            raise NotFound(f"the pod of {task} ended well, but left no record in the store")
+        return output
+
+    def _note(self, task: str, text: str) -> None:
+        self._tell(Event(task, "note", text))
 
     def _run_pod(self, executor: Executor, task: str, assignment: Assignment) -> None:
         """Run one pod; raises the reason if it failed. A pod that did its work is deleted, a failed one is kept to look at."""

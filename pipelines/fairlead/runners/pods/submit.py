@@ -34,6 +34,8 @@ from fairlead.runners.pods.reasons import Patience, failure_of
 NAMESPACE = "fairlead-runs"
 COMPONENT = "app.kubernetes.io/component=run"
 POLL_SECONDS = 1.0
+GOING_SECONDS = 120
+"""How long what a deleted Job owned may take to go: pods have half a minute to stop."""
 _SHARED = "ReadWriteMany"
 _ONE_NODE = "kubernetes.io/hostname"
 
@@ -71,14 +73,32 @@ def submit(cluster: Cluster, request: RunRequest, flow: str, image: str) -> None
 
 
 def restart(cluster: Cluster, name: str) -> None:
-    """Make way for a run of the same name: delete its Job, if it has ended or is to be ended.
+    """Make way for a run of the same name: delete its Job, if it has ended or is to be ended, and all that it owns.
 
     The new Job finds the records of the tasks that had finished, and does not run them again.
+
+    Raises:
+        ServiceError: Something of the old run does not go. The new one would take it for its own.
     """
+    cluster.delete_job(name)
+    until = time.monotonic() + GOING_SECONDS
+    while left := _left(cluster, name):
+        if time.monotonic() > until:
+            raise ServiceError(
+                f"{left} of the run {name} is still there after {GOING_SECONDS} s",
+                hint=f"Look why with kubectl -n {cluster.namespace} describe, and start again.",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _left(cluster: Cluster, name: str) -> str:
+    """What is still there of a run whose Job was deleted: the Job goes first, and the rest a moment later."""
     if cluster.job(name):
-        cluster.delete_job(name)
-        while cluster.job(name):
-            time.sleep(POLL_SECONDS)
+        return "the Job"
+    if cluster.config_map(name):
+        return "the ConfigMap"
+    pods = cluster.pods(f"{RUN_LABEL}={name}")
+    return f"the pod {pods[0]['metadata']['name']}" if pods else ""
 
 
 def _check_accounts(cluster: Cluster, request: RunRequest) -> None:
@@ -159,6 +179,9 @@ def follow(cluster: Cluster, name: str, watch: Watcher) -> RunEnded:
             raise FairleadError(
                 f"the run's Job failed: {_job_reason(job)}{why}", hint=_logs_hint(cluster, name)
             )
+        if not new and job.get("status", {}).get("succeeded"):
+            raise NotFound(f"the run {name} ended well, but the log that tells its outcome is gone",
+                           hint="`fairlead models list` shows the bundle.")  # fmt: skip
         if not new:
             time.sleep(POLL_SECONDS)
 

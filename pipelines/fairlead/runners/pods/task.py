@@ -22,9 +22,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairlead.adapters.settings import FAILURE_FILE, STORE
+from fairlead.adapters.settings import FAILURE_FILE, STORE, require_in_task
 from fairlead.adapters.store import open_store
-from fairlead.errors import FairleadError, ServiceError
+from fairlead.errors import FairleadError
 from fairlead.records import JsonRecord, Store
 from fairlead.runners.pods import artifacts
 
@@ -66,7 +66,8 @@ def main() -> int:
     """Do the assignment given as the one argument; returns the exit code."""
     assignment = Assignment.from_json(sys.argv[1])
     try:
-        store = open_store(_store_named(os.environ))
+        require_in_task(os.environ)
+        store = open_store(os.environ[STORE])
         with _scratch(assignment) as scratch:
             perform(assignment, store, scratch)
     except CommandFailed as crashed:
@@ -175,16 +176,6 @@ def _kept(placed: Mapping[str, Any], store: Store) -> dict[str, Any]:
         kept["metadata"] = {**kept.get("metadata", {}), **said.get("metadata", {})}
         result["artifacts"][name] = {"artifacts": [kept]}
     return result
-
-
-def _store_named(environment: Mapping[str, str]) -> str:
-    where = environment.get(STORE)
-    if not where:
-        raise ServiceError(
-            f"{STORE} is not set in this pod, so there is no place for artifacts",
-            hint="The ConfigMap fairlead-environment of the namespace should name the store.",
-        )
-    return where
 
 
 def _leave_reason(error: FairleadError) -> None:
