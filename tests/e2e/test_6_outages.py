@@ -127,7 +127,7 @@ def test_the_driver_puts_back_within_seconds_what_a_forced_upgrade_resets(
     version, words = FORCED[how]
     settled.release(scale={**SCALE, "autoscale": True, "cpuPercent": 90})
     settled.wait_until_settled()
-    until("the floors to be set", lambda: {2} <= {owned(settled)["floor of the blue slot"]}, 30)
+    until("the floors to be set", lambda: owned(settled)["floor of the blue slot"] == 2, 30)
     pods = {pod["metadata"]["uid"] for pod in settled.pods()}
     with traffic() as requests, Sampled(settled) as sampled:
         time.sleep(1)
