@@ -154,7 +154,7 @@ def test_the_driver_may_do_what_it_does_in_each_namespace_of_models_and_no_more(
         ]
         assert rights(role) == {
             "podtemplates": {"list"},
-            "configmaps": {"list", "create", "update"},
+            "configmaps": {"list", "create", "update", "patch"},
             "deployments": {"list", "create", "patch"},
             "deployments/scale": {"patch"},
             "pods": {"list"},

@@ -63,7 +63,9 @@ def _label(key: str) -> str:
 
 
 def _not_expressible(what: str, way_out: str) -> BeforeValidator:
-    def refuse(_: Any) -> Any:
+    def refuse(value: Any) -> None:
+        if value is None:  # not said, which is how a project reads that was written out and in again
+            return
         raise ValueError(f"kfp-kubernetes 2.17 has no way to say it for a {what}; {way_out}")
 
     return BeforeValidator(refuse)

@@ -54,7 +54,12 @@ def _on_pods(place: Place, name: str | None, last: int, namespace: str, context:
         for run in list_runs(cluster, place.project().name, last)
     ]
     if rows:
-        table(f"runs as pods in {namespace}", ("run", "started (UTC)", "status", "reason"), rows)
+        table(
+            f"runs as pods in {namespace}",
+            ("run", "started (UTC)", "status", "reason"),
+            rows,
+            whole_names=True,
+        )
     else:
         say(f"no runs in {namespace}; `fairlead run --on pods` starts one")
 
@@ -70,7 +75,7 @@ def _in_mlflow(place: Place, last: int) -> None:
         for run in list_parent_runs(settings, place.project().name, last)
     ]  # fmt: skip
     if rows:
-        table("runs", ("run", "started (UTC)", "status", "bundle", "reason"), rows)
+        table("runs", ("run", "started (UTC)", "status", "bundle", "reason"), rows, whole_names=True)
     else:
         say("no runs yet; `fairlead run` starts one")
 

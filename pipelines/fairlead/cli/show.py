@@ -35,8 +35,10 @@ def console(stream: TextIO | None = None) -> Console:
     return Console(file=stream or sys.stdout, highlight=False)
 
 
-def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table. Numbers are set to the right; the first column, which names the row, is never broken over lines."""
+def table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], *, whole_names: bool = False
+) -> None:
+    """Print a table. Numbers are set to the right; with *whole_names* the first column is never broken over lines."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
@@ -46,7 +48,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> 
     for position, column in enumerate(columns):
         numeric = bool(shown) and all(isinstance(row[position], (int, float)) for row in shown)
         justify: Literal["left", "right"] = "right" if numeric else "left"
-        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=position == 0)
+        drawn.add_column(column, justify=justify, overflow="fold", no_wrap=whole_names and position == 0)
     for row in shown:
         drawn.add_row(*(Text(number(value) if isinstance(value, float) else str(value)) for value in row))
     on = console()

@@ -75,3 +75,8 @@ def test_a_mistake_is_told_with_its_place_or_the_way_out(text, says):
         run_of(text)
     assert says in str(caught.value)
     assert "line 7" in str(caught.value)
+
+
+def test_a_run_section_written_out_can_be_read_in_again():
+    run = run_of("{timeout: 2h, tasks: {model: {timeout: 8h}}}")
+    assert Run.model_validate_json(run.model_dump_json()) == run
