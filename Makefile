@@ -55,7 +55,7 @@ mirror-list: .venv/.synced ## print every image that an installation can need
 test-cluster: .venv/.synced ## boot a Kubernetes node and run the smoke set on it (with KUBECONFIG set: on that cluster)
 	tests/cluster/run $(RUN)/pytest -n0 -m "not release" tests/e2e tests/manifests
 
-test-release: .venv/.synced ## the same with the long sets: every fault, 100,000 requests
+test-release: .venv/.synced ## the same with the long sets: faults, outages, databases
 	tests/cluster/run $(RUN)/pytest -n0 tests/e2e tests/manifests
 
 generate: .venv/.synced ## rewrite schemas, compiled pipelines and the help pages
