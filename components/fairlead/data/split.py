@@ -129,13 +129,18 @@ class TimeSurvey:
             self._hashes, self._times = self._hashes[kept], self._times[kept]
 
     def cuts(self, *, valid: float, test: float) -> TimeCuts:
-        """The cut points nearest to these shares that part no equal times."""
+        """The cut points nearest to these shares that part no equal times.
+
+        With three times or more no part is empty; with two there is no validation.
+        """
         self._shrink()
         times = np.sort(self._times)
+        distinct = np.unique(times)
         at_test = cut_near(times, len(times) * (1 - test))
-        earlier = times[times < at_test]
-        at_valid = cut_near(earlier, len(times) * (1 - test - valid)) if len(earlier) else at_test
-        return TimeCuts(at_valid, at_test)
+        if len(distinct) < 3:
+            return TimeCuts(at_test, at_test)
+        at_test = max(at_test, int(distinct[2]))
+        return TimeCuts(cut_near(times[times < at_test], len(times) * (1 - test - valid)), at_test)
 
 
 def cut_near(times: NDArray[np.int64], rank: float) -> int:
