@@ -113,8 +113,8 @@ FROM runtime AS serve
 COPY --from=serve-packages /opt/fairlead /opt/fairlead
 COPY dist/images/serve.cdx.json /usr/share/sbom/fairlead.cdx.json
 USER 65532:65532
-EXPOSE 3000
-CMD ["bentoml", "serve", "/bundle/bento", "--host", "0.0.0.0", "--port", "3000"]
+EXPOSE 8080
+CMD ["bentoml", "serve", "/bundle/bento", "--host", "127.0.0.1", "--port", "3000"]
 LABEL org.opencontainers.image.title="fairlead/serve" \
       org.opencontainers.image.description="Server for fairlead bundles with an ONNX model"
 ARG VERSION REVISION CREATED
@@ -127,8 +127,8 @@ FROM runtime AS serve-sklearn
 COPY --from=serve-sklearn-packages /opt/fairlead /opt/fairlead
 COPY dist/images/serve-sklearn.cdx.json /usr/share/sbom/fairlead.cdx.json
 USER 65532:65532
-EXPOSE 3000
-CMD ["bentoml", "serve", "/bundle/bento", "--host", "0.0.0.0", "--port", "3000"]
+EXPOSE 8080
+CMD ["bentoml", "serve", "/bundle/bento", "--host", "127.0.0.1", "--port", "3000"]
 LABEL org.opencontainers.image.title="fairlead/serve-sklearn" \
       org.opencontainers.image.description="Server for fairlead bundles with a treelite or scikit-learn model"
 ARG VERSION REVISION CREATED

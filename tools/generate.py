@@ -1,7 +1,7 @@
 """Rewrite the files that are generated from code and stand beside it; ``--check`` only compares.
 
-Generated are the JSON schemas of project file and contract, the compiled flows and components, the pages of ``--help``, and the
-charts' values, schemas and tables of values.
+Generated are the JSON schemas of project file and contract, the compiled flows and components, the pages of ``--help`` and of
+the server's settings, the charts' values, schemas and tables of values, and the classes of the messages of gRPC.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def generated() -> Iterator[tuple[Path, str]]:
     from fairlead.flows.compiled import COMPONENTS, FLOWS, compile_component, compile_flow
     from fairlead.spec.jsonschema import SCHEMA_FILES, schema_text
     from tools.charts.files import chart_files
+    from tools.protocol import protocol_files
+    from tools.settings_page import settings_page
 
     for name in SCHEMA_FILES:
         yield ROOT / "components/fairlead/spec" / name, schema_text(name)
@@ -30,11 +32,14 @@ def generated() -> Iterator[tuple[Path, str]]:
     for name in FLOWS:
         yield ROOT / f"pipelines/fairlead/flows/{name}.yaml", compile_flow(name)
     yield ROOT / "docs/cli.md", help_pages()
+    yield ROOT / "docs/settings.md", settings_page()
     yield from chart_files(ROOT / "helm")
+    yield from protocol_files(ROOT)
 
 
 VERBS = ("", "init", "check", "plan", "run", "serve", "demo", "push", "compile", "runs", "driver", "data infer", "models list",
-         "models show", "models compare", "models promote", "bundle fetch", "bundle values")  # fmt: skip
+         "models show", "models compare", "models promote", "bundle fetch", "bundle values", "log ship", "log show",
+         "log forget", "bench serve")  # fmt: skip
 
 
 def help_pages() -> str:

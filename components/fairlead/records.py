@@ -128,7 +128,8 @@ class Candidate(FolderRecord):
     (with classes, positive class and threshold), ``evaluation.json``, ``heldout.npz`` (``numbers`` float32, ``text_0`` …, at most
     5,000 encoded test rows, and the model's answers ``expected``), ``predictions.parquet`` (test rows with what was true and what
     was predicted), ``profile.json`` (of features and of predictions), ``examples.json`` (valid request rows), ``code/`` (the
-    project's own package, if the model needs it) and ``candidate.json`` (this record).
+    project's own package, if the model needs it), ``labelled.npz`` (with ``serve.compress``: training, validation and test rows
+    and what was true of them, :mod:`fairlead.heldout`) and ``candidate.json`` (this record).
     """
 
     FILE: ClassVar[str] = "candidate.json"
@@ -302,6 +303,42 @@ class BentoBuilder(Protocol):
 
     def build(self, name: str, version: str, source: Path, out: Path) -> None:
         """Build the Bento *name*:*version* of the folder *source* (``bentofile.yaml`` inside) and leave it at *out*."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadRound:
+    """What came of requests that were due at times fixed beforehand. Times are seconds from the round's begin."""
+
+    due: NDArray[np.float64]
+    """(requests,) ascending."""
+    noticed: NDArray[np.float64]
+    """When the generator got round to each; what is late here is not the server's doing. NaN: the round was given up before."""
+    done: NDArray[np.float64]
+    """When the valid answer was complete; NaN where none came."""
+    cpu_seconds: float
+    """CPU time of the server's processes."""
+    memory_bytes: int
+    """Memory of the server's processes at the end, shared pages counted once where the system says so."""
+    memory_at: NDArray[np.float64]
+    memory_samples: NDArray[np.float64]
+    """Resident bytes at these times, about one a second."""
+
+
+class LoadTarget(Protocol):
+    """A server with a generator of requests."""
+
+    machine: Mapping[str, Any]
+    """Where it runs."""
+
+    def drive(self, due: NDArray[np.float64], patience: float) -> LoadRound:
+        """Send a request at each of the times *due*; give up when one has waited *patience* seconds.
+
+        Raises ServiceError if the server or the generator has died.
+        """
+
+
+StartUnderLoad = Callable[[Path], AbstractContextManager[LoadTarget]]
+"""Serves the bundle in a folder, for as long as the context lasts."""
 
 
 class Registry(Protocol):

@@ -95,18 +95,20 @@ def until(what: str, test: Callable[[], T], seconds: float = 60, every: float = 
 
 
 def request(
-    address: str, path: str = "/", *, host: str = "", body: Any = None, method: str = "", seconds: float = 10
-) -> Answer:
+    address: str, path: str = "/", *, host: str = "", body: Any = None, method: str = "", seconds: float = 10,
+    headers: dict[str, str] | None = None,
+) -> Answer:  # fmt: skip
     """Send one request, once. *address* is HOST:PORT; *body* is sent as JSON, by POST unless *method* says else.
 
     Raises:
         OSError: there was no answer. Use :func:`until` where that is expected for a while.
     """
     connection = http.client.HTTPConnection(address, timeout=seconds)
-    headers = {"Host": host or address} | ({"Content-Type": "application/json"} if body is not None else {})
+    sent = {"Host": host or address} | ({"Content-Type": "application/json"} if body is not None else {})
+    sent |= headers or {}
     data = None if body is None else json.dumps(body)
     try:
-        connection.request(method or ("GET" if body is None else "POST"), path, data, headers)
+        connection.request(method or ("GET" if body is None else "POST"), path, data, sent)
         response = connection.getresponse()
         return Answer(response.status, {k.lower(): v for k, v in response.getheaders()}, response.read())
     finally:

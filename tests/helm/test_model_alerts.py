@@ -16,7 +16,7 @@ PROMTOOL = shutil.which("promtool")
 pytestmark = pytest.mark.skipif(PROMTOOL is None, reason="no promtool on the PATH: it comes with Prometheus")
 
 POD = 'namespace="serving",pod="fraud-blue-7d4b9c6f5-x2x9z"'
-PREDICT = f'{POD},route="/predict"'
+PREDICT = f'{POD},endpoint="/predict",route="live"'
 
 Series = dict[str, str]
 """Series by name and labels; a value for each minute, as promtool writes it: start+step x times."""
@@ -24,9 +24,9 @@ Series = dict[str, str]
 READY: Series = {f"fairlead_ready{{{POD}}}": "1x240"}
 
 
-def traffic(errors: int = 0, route: str = "/predict") -> Series:
+def traffic(errors: int = 0, endpoint: str = "/predict", route: str = "live") -> Series:
     """A thousand requests a minute, so many of them answered with a 5xx."""
-    labels = f'{POD},route="{route}"'
+    labels = f'{POD},endpoint="{endpoint}",route="{route}"'
     return {
         f'fairlead_requests_total{{{labels},code="200"}}': f"0+{1000 - errors}x240",
         f'fairlead_requests_total{{{labels},code="500"}}': f"0+{errors}x240",
@@ -45,6 +45,20 @@ def latency(slow: int) -> Series:
     }
 
 
+def lost(reason: str, a_minute: int) -> Series:
+    """A log that lost records: a hundred in the second hour, and so many a minute since the third."""
+    labels = f'{POD},reason="{reason}"'
+    return {f"fairlead_log_dropped_total{{{labels}}}": f"0x60 0+2x50 100x20 100+{a_minute}x110"}
+
+
+def copies(shed: int, reason: str = "timeout") -> Series:
+    """A hundred copies a minute, so many of them without an answer."""
+    return {
+        f'fairlead_shadow_shed_total{{{POD},reason="{reason}"}}': f"0+{shed}x240",
+        f"fairlead_shadow_pairs_total{{{POD}}}": f"0+{100 - shed}x240",
+    }
+
+
 BURN, SLOW = "FairleadModelErrorBudgetBurn", "FairleadModelSlow"
 
 # The budget of 99.9 % is one request in a thousand; 14.4, 6, 3 and 1 times that raise the four burn alerts.
@@ -55,7 +69,8 @@ CASES: dict[str, tuple[Series, list[str]]] = {
     "errors that last": ({**READY, **traffic(errors=2)}, [f"{BURN} 3d"]),
     "errors that warn soon": ({**READY, **traffic(errors=4)}, [f"{BURN} 1d", f"{BURN} 3d"]),
     "errors that page": ({**READY, **traffic(errors=20)}, [f"{BURN} 1d", f"{BURN} 1h", f"{BURN} 3d", f"{BURN} 6h"]),
-    "probes that fail": ({**READY, **traffic(), **traffic(errors=500, route="/readyz")}, []),
+    "probes that fail": ({**READY, **traffic(), **traffic(errors=500, endpoint="/readyz")}, []),
+    "shadow calls that fail": ({**READY, **traffic(), **traffic(errors=500, route="shadow")}, []),
     "one slow answer in two hundred": ({**READY, **traffic(), **latency(5)}, []),
     "two slow answers in a hundred": ({**READY, **traffic(), **latency(20)}, [SLOW]),
     "one restart": ({**READY, f"process_start_time_seconds{{{POD}}}": "1x215 2x25"}, []),
@@ -63,6 +78,22 @@ CASES: dict[str, tuple[Series, list[str]]] = {
         {**READY, f"process_start_time_seconds{{{POD}}}": "1x215 2x10 3x15"},
         ["FairleadModelRestarting"],
     ),
+    "a worker restarted once": ({**READY, f"fairlead_worker_starts_total{{{POD}}}": "2x215 3x25"}, []),
+    "the workers of a new pod": ({**READY, f"fairlead_worker_starts_total{{{POD}}}": "_x220 1x1 2x20"}, []),
+    "workers restart": (
+        {**READY, f"fairlead_worker_starts_total{{{POD}}}": "2x215 3x5 4x5 5x15"},
+        ["FairleadModelRestarting"],
+    ),
+    "records lost": ({**READY, **lost("queue", 5)}, ["FairleadModelLogDrops"]),
+    "records lost an hour ago": ({**READY, **lost("queue", 0)}, []),
+    "records over the rate that was set": ({**READY, **lost("rate", 5)}, []),
+    "keys that cannot be used": (
+        {**READY, f"fairlead_credentials_broken_total{{{POD}}}": "0x215 1x25"},
+        ["FairleadModelCredentialsBroken"],
+    ),
+    "a shadow that keeps up": ({**READY, **copies(shed=5)}, []),
+    "a shadow that does not": ({**READY, **copies(shed=20)}, ["FairleadModelShadowSheds"]),
+    "a shadow over the rate that was set": ({**READY, **copies(shed=90, reason="rate")}, []),
     "none is ready": ({f"fairlead_ready{{{POD}}}": "0x240"}, ["FairleadModelNotReady"]),
     "none is there": ({}, ["FairleadModelNotReady"]),
     "another model is ready": (
@@ -72,8 +103,17 @@ CASES: dict[str, tuple[Series, list[str]]] = {
 }  # fmt: skip
 
 
+ALL_ON: dict[str, Any] = {
+    "serving": {"workers": 2},
+    "access": {"internalTokenSecret": {"name": "internal"}},
+    "shadow": {"url": "http://next"},
+    "log": {"enabled": True, "target": "s3://logs/fraud"},
+}
+"""With everything that has an alert of its own."""
+
+
 def rules(helm: str) -> dict[str, Any]:
-    values = with_values(MANAGED, {"monitoring": {"rules": {"enabled": True}}})
+    values = with_values(MANAGED, {"monitoring": {"rules": {"enabled": True}}, **ALL_ON})
     spec: dict[str, Any] = render(helm, "fairlead-model", values).one("PrometheusRule", "fraud")["spec"]
     return spec
 
@@ -106,6 +146,14 @@ def test_firing_after_four_hours(series: Series, firing: list[str], helm: str, t
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+SERIES_LABELS = {
+    "FairleadModelRestarting": {"pod": "fraud-blue-7d4b9c6f5-x2x9z"},
+    "FairleadModelCredentialsBroken": {"pod": "fraud-blue-7d4b9c6f5-x2x9z"},
+    "FairleadModelLogDrops": {"reason": "queue"},
+}
+"""What an alert has besides the labels of its rule."""
+
+
 def _bare(rule: dict[str, Any]) -> dict[str, Any]:
     """A rule without its texts, which promtool would compare word by word."""
     return {key: value for key, value in rule.items() if key != "annotations"}
@@ -114,8 +162,7 @@ def _bare(rule: dict[str, Any]) -> dict[str, Any]:
 def _expected(name: str, alerts: list[dict[str, Any]], firing: list[str]) -> list[dict[str, Any]]:
     """The alerts called *name* that should fire, as promtool wants them: by their labels."""
     found = [rule for rule in alerts if rule["alert"] == name and _called(rule) in firing]
-    pod = {"pod": "fraud-blue-7d4b9c6f5-x2x9z"} if name == "FairleadModelRestarting" else {}
-    return [{"exp_labels": {**rule["labels"], **pod}} for rule in found]
+    return [{"exp_labels": {**rule["labels"], **SERIES_LABELS.get(name, {})}} for rule in found]
 
 
 def _called(rule: dict[str, Any]) -> str:
@@ -126,4 +173,4 @@ def test_prometheus_reads_every_rule(helm: str, tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rules(helm)), encoding="utf-8")
     command = [str(PROMTOOL), "check", "rules", "rules.yaml"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "7 rules found" in done.stdout, done.stdout + done.stderr
+    assert "10 rules found" in done.stdout, done.stdout + done.stderr

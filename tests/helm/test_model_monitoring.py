@@ -5,18 +5,30 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.helm.models import MANAGED, STATIC, with_values
 from tests.helm.rendering import CHARTS, Rendered, render
 
-from fairlead.serve.metrics import Metrics
+from fairlead.schema import Output, Schema
+from fairlead.serve.environment import Environment
+from fairlead.serve.guards.access import access_of
+from fairlead.serve.loading import LoadedModel, Manifest
+from fairlead.serve.log.prediction_log import LogSettings, PredictionLog
+from fairlead.serve.metrics.registry import Metrics
+from fairlead.serve.rules import LogRules
+from fairlead.serve.shadow.copies import Shadow, ShadowSettings
 
 Object = dict[str, Any]
 
 WATCHED: Object = {
-    "monitoring": {"scrape": "none", "rules": {"enabled": True}, "dashboard": {"enabled": True}}
+    "monitoring": {"scrape": "none", "rules": {"enabled": True}, "dashboard": {"enabled": True}},
+    "serving": {"workers": 2},
+    "access": {"keysSecret": {"name": "keys"}, "internalTokenSecret": {"name": "internal"}},
+    "shadow": {"url": "http://next"},
+    "log": {"enabled": True, "target": "s3://logs/fraud"},
 }
 PODS = "fraud-(blue|green)-[a-z0-9]+-[a-z0-9]+"
 
@@ -38,7 +50,7 @@ def test_annotations_lead_prometheus_to_the_pods(helm: str) -> None:
     assert notes == {
         "prometheus.io/scrape": "true",
         "prometheus.io/path": "/metrics",
-        "prometheus.io/port": "3000",
+        "prometheus.io/port": "8080",
     }
 
 
@@ -104,13 +116,35 @@ def queries(helm: str) -> Iterator[str]:
     yield from (target["expr"] for panel in dashboard(helm)["panels"] for target in panel["targets"])
 
 
+def served() -> str:
+    """What a server answers that has scored, refused and been told of a model."""
+    metrics = Metrics()
+    output = Output("regression")
+    settings = Environment({"FAIRLEAD_RATE_PER_SECOND": "1", "FAIRLEAD_SHADOW_URL": "http://next"})
+    access_of(settings, metrics)
+    shadow = ShadowSettings.from_environment(settings)
+    assert shadow is not None
+    Shadow(shadow, output, {}, metrics, None)
+    PredictionLog(LogSettings(Path("never written")), LogRules(), {}, metrics)
+    metrics.attach(
+        LoadedModel(
+            Manifest("fraud", "3f", "onnx", "model.onnx", (), {}),
+            Schema("fraud", (), output),
+            lambda batch: batch.numbers,
+        )
+    )
+    metrics.observe("/predict", "live", 200, 0.01)
+    metrics.count_rows(1)
+    metrics.count_failures({"amount": 1})
+    return metrics.render()[0].decode()
+
+
 def test_every_series_asked_for_exists(helm: str) -> None:
-    text = Metrics().render().decode()
-    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", served(), re.MULTILINE))
     known = set(kinds) | {f"{name}_bucket" for name, kind in kinds.items() if kind == "histogram"}
     asked = {name for query in queries(helm) for name in re.findall(r"(\w+)\{", query)}
     assert asked <= known
-    assert len(asked) == 9
+    assert len(asked) == 17
 
 
 def test_every_query_asks_about_the_pods_of_this_release_only(helm: str) -> None:
@@ -178,7 +212,13 @@ def test_the_latency_objective_is_a_quantile_of_answers(helm: str) -> None:
 def test_probes_and_scrapes_are_not_counted_as_traffic(helm: str) -> None:
     for alert in alerts(helm):
         if re.search("fairlead_(requests|errors|request_seconds)", alert["expr"]):
-            assert 'route!~"/livez|/readyz|/metrics|/v2/health/.*"' in alert["expr"]
+            assert 'endpoint!~"/livez|/readyz|/metrics|/v2/health/.*"' in alert["expr"]
+
+
+def test_shadow_and_preview_calls_are_not_counted_as_traffic(helm: str) -> None:
+    for query in queries(helm):
+        if re.search("fairlead_(requests_total|errors|request_seconds|rows)", query):
+            assert 'route="live"' in query
 
 
 def test_every_alert_has_a_section_in_the_runbook(helm: str) -> None:
@@ -189,6 +229,28 @@ def test_every_alert_has_a_section_in_the_runbook(helm: str) -> None:
             alert["annotations"]["runbook"]
             == f"README of the chart fairlead-model, section Runbook, {alert['alert']}"
         )
+
+
+CONDITIONAL: dict[str, Object] = {
+    "FairleadModelLogDrops": {"log": WATCHED["log"]},
+    "FairleadModelCredentialsBroken": {"access": WATCHED["access"]},
+    "FairleadModelShadowSheds": {"shadow": WATCHED["shadow"]},
+}
+
+
+@pytest.mark.parametrize(("alert", "values"), CONDITIONAL.items(), ids=CONDITIONAL)
+def test_what_is_off_has_no_alert(alert: str, values: Object, helm: str) -> None:
+    on = {"monitoring": {"rules": {"enabled": True}}}
+    names = [
+        {
+            rule["alert"]
+            for rule in model(helm, {**on, **more}).one("PrometheusRule", "fraud")["spec"]["groups"][0][
+                "rules"
+            ]
+        }
+        for more in ({}, values)
+    ]
+    assert names[1] - names[0] == {alert}
 
 
 def test_a_runbook_of_your_own_is_linked_by_the_alerts_name(helm: str) -> None:
@@ -216,7 +278,7 @@ def test_grafanas_sidecar_finds_the_dashboard(helm: str) -> None:
 
 def test_panels_do_not_overlap(helm: str) -> None:
     places = [tuple(panel["gridPos"].values()) for panel in dashboard(helm)["panels"]]
-    assert len(set(places)) == len(places) == 9
+    assert len(set(places)) == len(places) == 12
 
 
 def test_two_models_have_two_dashboards(helm: str) -> None:

@@ -191,21 +191,33 @@ def test_a_stopping_pod_waits_then_finishes_the_longest_request(
     assert pod["terminationGracePeriodSeconds"] == grace
 
 
+def test_requests_come_in_by_the_lane_and_bentomls_port_is_private(helm: str) -> None:
+    serve = container(wanted_pod(helm, {}))
+    assert serve["command"] == ["bentoml", "serve", "/bundle/bento", "--host=127.0.0.1", "--port=3000"]
+    assert serve["ports"] == [{"name": "http", "containerPort": int(environment(serve)["FAIRLEAD_PORT"])}]
+
+
 def test_the_server_keeps_idle_connections_longer_than_the_gateway(helm: str) -> None:
-    command = container(wanted_pod(helm, {"traffic": {"gatewayKeepAliveSeconds": 90}}))["command"]
-    assert command == [
-        "bentoml",
-        "serve",
-        "/bundle/bento",
-        "--host=0.0.0.0",
-        "--port=3000",
-        "--timeout-keep-alive=95",
-    ]
+    serve = container(wanted_pod(helm, {"traffic": {"gatewayKeepAliveSeconds": 90}}))
+    assert environment(serve)["FAIRLEAD_KEEP_ALIVE_SECONDS"] == "95"
 
 
-def test_the_time_out_reaches_the_service_inside_the_bundle(helm: str) -> None:
+def test_the_time_out_reaches_the_server(helm: str) -> None:
     serve = container(wanted_pod(helm, {"traffic": {"timeoutSeconds": 42}}))
-    assert environment(serve)["BENTOML_CONFIG_OPTIONS"] == "services.fraud.traffic.timeout=42"
+    assert environment(serve)["FAIRLEAD_LIMIT_SECONDS"] == "42"
+
+
+def test_the_server_knows_its_slot_and_its_pod(helm: str) -> None:
+    fields = {
+        variable["name"]: variable["valueFrom"]["fieldRef"]["fieldPath"]
+        for variable in container(wanted_pod(helm, {}))["env"]
+        if "valueFrom" in variable and "fieldRef" in variable["valueFrom"]
+    }
+    assert fields == {
+        "FAIRLEAD_SLOT": "metadata.labels['fairlead.dev/slot']",
+        "FAIRLEAD_POD": "metadata.name",
+        "FAIRLEAD_POD_UID": "metadata.uid",
+    }
 
 
 # ------------------------------------------------------------------------------------ resources and the rest

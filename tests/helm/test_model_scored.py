@@ -10,28 +10,41 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from tests.helm.models import MANAGED, OTHER, ROWS, STATIC, bundle, with_values
 from tests.helm.rendering import CHARTS, render
 
+from fairlead.serve.guards.access import Internal, parse_internal
+
 SCRIPT = CHARTS / "fairlead-model/files/scored.py"
 PREDICTION = {"label": "no", "probability": 0.02}
 
 
 @contextmanager
-def answering(*answers: tuple[int, Any]) -> Iterator[tuple[str, list[Any]]]:
-    """A server that gives *answers* in turn, the last one for ever; yields its URL and what it was asked."""
+def answering(*answers: tuple[int, Any], internal: bytes = b"") -> Iterator[tuple[str, list[Any]]]:
+    """A server that gives *answers* in turn, the last one for ever; yields its URL and what it was asked.
+
+    With *internal* it is one that lets only calls with this credential in, by the server's own rule.
+    """
     remaining, asked = list(answers), []
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             status, body = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+            if internal and self._route() != "preview":
+                status, body = 401, {"error": "a credential is required"}
             self.send_response(status)
             self.end_headers()
             self.wfile.write(body if isinstance(body, bytes) else json.dumps(body).encode())
+
+        def _route(self) -> str:
+            token = SimpleNamespace(value=parse_internal(internal))
+            sent = {name.lower().encode(): value.encode() for name, value in self.headers.items()}
+            return Internal(token).route_of(sent)  # type: ignore[arg-type]
 
         def log_message(self, *_: Any) -> None:
             """Quiet."""
@@ -45,11 +58,13 @@ def answering(*answers: tuple[int, Any]) -> Iterator[tuple[str, list[Any]]]:
         server.server_close()
 
 
-def scored(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def scored(url: str, folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     rows = folder / "rows.json"
     rows.write_text(json.dumps({"rows": ROWS}), encoding="utf-8")
     command = [sys.executable, str(SCRIPT), url, str(rows)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env={"no_proxy": "*"})
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={"no_proxy": "*", **variables}
+    )
 
 
 def test_a_prediction_for_each_row_passes(tmp_path: Path) -> None:
@@ -57,6 +72,16 @@ def test_a_prediction_for_each_row_passes(tmp_path: Path) -> None:
         done = scored(url, tmp_path)
     assert (done.returncode, asked) == (0, [{"rows": ROWS}])
     assert '"probability": 0.02' in done.stdout
+
+
+def test_a_model_behind_keys_is_asked_with_the_internal_credential(tmp_path: Path) -> None:
+    token = tmp_path / "internal"
+    token.write_text("sixteen bytes or more\n", encoding="utf-8")
+    with answering((200, {"predictions": [PREDICTION]}), internal=b"sixteen bytes or more") as (url, _):
+        let_in = scored(url, tmp_path, FAIRLEAD_INTERNAL_TOKEN_FILE=str(token))
+        refused = scored(url, tmp_path)
+    assert (let_in.returncode, refused.returncode) == (0, 1)
+    assert "answered 401" in refused.stderr
 
 
 WRONG: dict[str, tuple[int, Any, str]] = {

@@ -284,20 +284,20 @@ def test_who_may_call(values: Object, callers: list[str], helm: str) -> None:
     [rule] = network(helm, with_values(MANAGED, values))["ingress"]
     assert _namespaces(rule, "from") == callers
     assert rule["from"][-1] == {"podSelector": {"matchLabels": {"fairlead.dev/model": "fraud"}}}
-    assert rule["ports"] == [{"protocol": "TCP", "port": 3000}]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 8080}]
 
 
 def test_the_allowed_port_is_the_containers(helm: str) -> None:
     rendered = model(helm, MANAGED)
     [container] = rendered.one("PodTemplate", "fraud")["template"]["spec"]["containers"]
-    assert container["ports"] == [{"name": "http", "containerPort": 3000}]
+    assert container["ports"] == [{"name": "http", "containerPort": 8080}]
 
 
 def test_pods_may_ask_each_other_dns_and_the_store(helm: str) -> None:
     own, dns, store = network(helm, MANAGED)["egress"]
     assert own == {
         "to": [{"podSelector": {"matchLabels": {"fairlead.dev/model": "fraud"}}}],
-        "ports": [{"protocol": "TCP", "port": 3000}],
+        "ports": [{"protocol": "TCP", "port": 8080}],
     }
     assert _namespaces(dns, "to") == ["kube-system"]
     assert dns["ports"] == [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]

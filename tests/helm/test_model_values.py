@@ -84,6 +84,7 @@ def test_two_long_release_names_with_the_same_beginning_do_not_collide(helm: str
 
 GPU = {"resources": {"limits": {"nvidia.com/gpu": 1}}}
 BUNDLE = MANAGED["bundle"]
+JWT = {"issuer": "https://login.example.com", "audience": "fraud"}
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     # What the schema says: a key, a type, a choice, a bound.
@@ -95,6 +96,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no eviction ever": ({"scale": {"maxUnavailable": 0}}, "at '/scale/maxUnavailable': 'not' failed"),
     "relative prefix": ({"traffic": {"pathPrefix": "fraud"}}, "does not match pattern '^/'"),
     "no time at all": ({"traffic": {"timeoutSeconds": 0}}, "at '/traffic/timeoutSeconds': minimum: got 0, want 1"),
+    "unknown interface": ({"serving": {"apis": ["soap"]}}, "at '/serving/apis/0': value must be 'graphql'"),
+    "unknown algorithm": ({"access": {"jwt": {"algorithm": "HS256"}}}, "at '/access/jwt/algorithm': value must be one of"),
+    "keys by http": ({"access": {"jwt": {"jwksUrl": "http://x"}}}, "at '/access/jwt/jwksUrl': 'http://x' does not match"),
+    "log on a laptop": ({"log": {"target": "/var/log"}}, "at '/log/target': '/var/log' does not match pattern"),
+    "no room for the log": ({"log": {"sizeMebibytes": 1}}, "at '/log/sizeMebibytes': minimum: got 1, want 128"),
     # What only the templates can say.
     "name too long": ({"fullnameOverride": "x" * 41}, "fullnameOverride has 41 characters: give it at most 40"),
     "name not a label": ({"fullnameOverride": "9_lives"}, "cannot name a Service: set fullnameOverride to lower-case"),
@@ -134,6 +140,50 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "half a metric": ({"scale": {"podsMetric": {"name": "x"}}}, "scale.podsMetric needs both name and averageValue"),
     "proxy out of reach": ({"proxy": {"http": "http://p:3128"}}, "networkPolicy.proxies is empty, so the pods could"),
     "peer of nothing": ({"networkPolicy": {"store": [{"port": 443}]}}, "networkPolicy.store[0] needs one of namespace and cidr"),
+    "gRPC on the port of HTTP": (
+        {"serving": {"grpc": {"enabled": True, "port": 8080}}},
+        "serving.grpc.port is 8080, the port of HTTP: choose another, such as 9000",
+    ),
+    "keys without the internal credential": (
+        {"access": {"keysSecret": {"name": "k"}}},
+        "access has keys or tokens and no internalTokenSecret, so `helm test` and copies to a shadow would be refused",
+    ),
+    "tokens from two places": (
+        {"access": {"jwt": {**JWT, "publicKeySecret": {"name": "p"}, "jwksUrl": "https://a.b"}}},
+        "access.jwt has both jwksUrl and publicKeySecret: keep the one",
+    ),
+    "tokens for anybody": (
+        {"access": {"jwt": {"publicKeySecret": {"name": "p"}}}},
+        "access.jwt needs issuer and audience: without them a token made for another service would do here",
+    ),
+    "a Secret without its key": (
+        {"access": {"internalTokenSecret": {"name": "t", "key": ""}}},
+        "the Secret t is named without a key: say which of its keys is meant",
+    ),
+    "issuer out of reach": (
+        {"access": {"jwt": {**JWT, "jwksUrl": "https://a.b/keys"}}},
+        "networkPolicy.services is empty, so the pods could not reach https://a.b/keys: list the addresses",
+    ),
+    "collector out of reach": (
+        {"serving": {"tracing": {"endpoint": "http://c:4318"}}},
+        "networkPolicy.services is empty, so the pods could not reach http://c:4318",
+    ),
+    "log to nowhere": (
+        {"log": {"enabled": True}},
+        "the log has 0 places to go to: set exactly one of log.target (s3://bucket/prefix) and log.volume.claimName",
+    ),
+    "log to two places": (
+        {"log": {"enabled": True, "target": "s3://a", "volume": {"claimName": "b"}}},
+        "the log has 2 places to go to",
+    ),
+    "place for a log that is off": (
+        {"log": {"target": "s3://a"}},
+        "the log has a place to go to and log.enabled is false: set it to true",
+    ),
+    "log beside its volume": (
+        {"log": {"enabled": True, "volume": {"claimName": "b", "path": "../c"}}},
+        'log.volume.path is "../c", which leaves the volume',
+    ),
     "static bundle at the top": ({"mode": "static", "bundle": BUNDLE}, "put the section bundle under static.blue"),
     "slot in mode managed": ({"static": {"blue": {"bundle": BUNDLE}}}, "put its section bundle at the top, or set mode: static"),
     "static without weights": (
@@ -193,6 +243,24 @@ NUMERIC: dict[str, dict[str, Any]] = {
         "bundle": {"existingSecret": "7", "environment": "7"},
     },
     "volume": {"bundle": {"uri": "", "volume": {"claimName": "7", "path": "7"}}},
+    "access": {
+        "access": {
+            "keysSecret": {"name": "7", "key": "7"},
+            "internalTokenSecret": {"name": "8", "key": "8"},
+            "jwt": {"publicKeySecret": {"name": "9", "key": "9"}, "issuer": "7", "audience": "null"},
+            "corsOrigins": ["*"],
+        }
+    },
+    "log": {
+        "log": {
+            "enabled": True,
+            "volume": {"claimName": "7", "path": "7"},
+            "saltSecret": {"name": "7", "key": "7"},
+        }
+    },
+    "log in a bucket": {
+        "log": {"enabled": True, "target": "s3://7", "existingSecret": "7", "environment": "7"}
+    },
     "scale": {"scale": {"podsMetric": {"name": "7", "averageValue": 7}}},
     "network": {
         "networkPolicy": {

@@ -101,12 +101,12 @@ server = subprocess.Popen(["bentoml", "serve", "/bundle/bento", "--host", "127.0
 began = time.monotonic()
 while time.monotonic() < began + 60 and server.poll() is None:
     try:
-        urllib.request.urlopen("http://127.0.0.1:3000/readyz", timeout=1)
+        urllib.request.urlopen("http://127.0.0.1:8080/readyz", timeout=1)
         break
     except OSError:
         time.sleep(0.05)
 rows = json.load(open("/bundle/attestations/examples.json"))
-request = urllib.request.Request("http://127.0.0.1:3000/predict", json.dumps(rows).encode(),
+request = urllib.request.Request("http://127.0.0.1:8080/predict", json.dumps(rows).encode(),
                                  {"content-type": "application/json"})
 print(urllib.request.urlopen(request).read().decode())
 server.terminate()

@@ -88,8 +88,7 @@ def onnx_of(estimator: Any, schema: Schema) -> bytes:
     return bytes(graph.SerializeToString())
 
 
-@pytest.fixture(scope="session")
-def fraud_model() -> Any:
+def fitted_fraud_model() -> Any:
     """A forest fitted on encoded rows."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.impute import SimpleImputer
@@ -101,6 +100,11 @@ def fraud_model() -> Any:
     return make_pipeline(SimpleImputer(), RandomForestClassifier(10, max_depth=4, random_state=0)).fit(
         numbers, target
     )
+
+
+@pytest.fixture(scope="session")
+def fraud_model() -> Any:
+    return fitted_fraud_model()
 
 
 @pytest.fixture(scope="session")
@@ -160,3 +164,43 @@ def fraud(serve: Callable[..., Served], fraud_folder: Path) -> Iterator[httpx.Cl
     """A client of a server with the fraud model."""
     with httpx.Client(base_url=serve(fraud_folder).url, timeout=10) as client:
         yield client
+
+
+@dataclass(frozen=True)
+class Both:
+    """A server that speaks HTTP and gRPC; addresses as ``HOST:PORT``."""
+
+    http: str
+    grpc: str
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="session")
+def speak() -> Iterator[Callable[..., Both]]:
+    """Start ``v2_process.py`` with a bundle's folder or with none."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*folder: Path) -> Both:
+        program = Path(__file__).with_name("v2_process.py")
+        process = subprocess.Popen(
+            [sys.executable, str(program), *map(str, folder)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        addresses = process.stdout.readline().split()
+        assert addresses, "the server did not start"
+        return Both(*addresses, process)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def both(speak: Callable[..., Both], fraud_folder: Path) -> Both:
+    """A server with the fraud model."""
+    return speak(fraud_folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,8 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.serving.fuzz import SETTINGS, fuzz, report
+from tests.serving.servers import Server
 
 ROW = {
     "amount": 12.5,
@@ -100,3 +103,15 @@ def test_deeply_nested_values_are_refused_anywhere(fraud: httpx.Client, template
 
 def test_after_all_that_the_server_answers(fraud: httpx.Client) -> None:
     assert send(fraud, "/predict", {"rows": [ROW]}).status_code == 200
+
+
+def test_five_seconds_of_requests_by_every_way_in_find_nothing(fraud_folder: Path, tmp_path: Path) -> None:
+    server = Server(fraud_folder, tmp_path / "log", SETTINGS, "--grpc-port", "0")
+    try:
+        findings = fuzz(server, seconds=5, seed=1)
+    finally:
+        server.stop()
+    assert findings.found == [], report(findings)
+    assert {kind for kind, _ in findings.statuses} == {
+        "predict", "explain", "feedback", "infer", "binary", "graphql", "raw", "grpc", "grpc frames",
+    }  # fmt: skip

@@ -30,8 +30,8 @@ def version(fraud: httpx.Client) -> str:
 GETS = {
     "/livez": {"live": True},
     "/readyz": {"ready": True},
-    "/v2": {"name": "fairlead", "version": "2", "extensions": []},
-    "/v2/": {"name": "fairlead", "version": "2", "extensions": []},
+    "/v2": {"name": "fairlead", "version": "2", "extensions": ["binary_tensor_data"]},
+    "/v2/": {"name": "fairlead", "version": "2", "extensions": ["binary_tensor_data"]},
     "/v2/health/live": {"live": True},
     "/v2/health/ready": {"ready": True},
     "/v2/models/fraud/ready": {"name": "fraud", "ready": True},
@@ -155,7 +155,11 @@ BODIES = {
     "invalid UTF-8": (b'{"rows": [{"country": "\xff"}]}', 400, "the body is not valid JSON"),
     "half a surrogate": (b'{"rows": [{"country": "\\ud800"}]}', 400, "the body is not valid JSON"),
     "too deep to parse": (b"[" * 100_000, 400, "the body is not valid JSON"),
-    "a value that is nested deeply": (b'{"rows": [{"amount": ' + DEEP + b"}]}", 422, "5 values break"),
+    "a value that is nested deeply": (
+        b'{"rows": [{"amount": ' + DEEP + b"}]}",
+        400,
+        "the body is nested more than 32 deep",
+    ),
     "a list": (b"[]", 422, "the body must be an object with a list of rows"),
     "no rows": (b"{}", 422, "the body must be an object with a list of rows"),
     "rows that are no list": (b'{"rows": {}}', 422, "the body must be an object with a list of rows"),
@@ -189,7 +193,8 @@ def test_what_is_not_plain_json_is_refused(
     fraud: httpx.Client, path: str, headers: dict[str, str], said: str
 ) -> None:
     response = fraud.post(path, content=b"{}", headers=headers)
-    assert (response.status_code, response.json()["error"]) == (415, said)
+    assert response.status_code == 415
+    assert response.json()["error"].startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -290,10 +295,12 @@ def test_an_onnx_model_is_served_without_the_training_stack(fraud_folder: Path) 
     import sys
 
     program = (
-        "import sys; from pathlib import Path; import fairlead.serve.run, fairlead.serve.app as app\n"
+        "import asyncio, sys; from pathlib import Path; import fairlead.serve.run\n"
+        "from fairlead.serve.assembly import Assembly\n"
         "from fairlead.serve.loading import load\n"
-        "app.App().attach(load(Path(sys.argv[1])))\n"
-        "heavy = {'pandas', 'sklearn', 'scipy', 'mlflow', 'pyarrow', 'kfp', 'pydantic', 'bentoml', 'onnx', 'treelite'}\n"
+        "asyncio.run(Assembly({}).attach(load(Path(sys.argv[1]))))\n"
+        "heavy = {'pandas', 'sklearn', 'scipy', 'mlflow', 'pyarrow', 'kfp', 'pydantic', 'bentoml', 'onnx', 'treelite',"
+        " 'grpc', 'graphene', 'opentelemetry', 'aiohttp', 'jwt'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run(

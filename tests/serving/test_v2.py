@@ -56,6 +56,38 @@ def test_metadata_of_a_version_is_that_of_the_model(fraud: httpx.Client) -> None
     assert fraud.get(f"/v2/models/fraud/versions/{content['versions'][0]}").json() == content
 
 
+def test_a_model_and_its_version_are_ready(fraud: httpx.Client) -> None:
+    version = fraud.get("/v2/models/fraud").json()["versions"][0]
+    for path in ("/v2/models/fraud/ready", f"/v2/models/fraud/versions/{version}/ready"):
+        response = fraud.get(path)
+        assert (response.status_code, response.json()) == (200, {"name": "fraud", "ready": True})
+
+
+@pytest.mark.parametrize(
+    "path", ["/v2/models/spam", "/v2/models/fraud/versions/9", "/v2/models/fraud/versions/9/ready"]
+)
+def test_another_model_or_version_is_not_found(fraud: httpx.Client, path: str) -> None:
+    assert fraud.get(path).status_code == 404
+
+
+def test_the_server_tells_its_name_and_extensions(fraud: httpx.Client) -> None:
+    content = fraud.get("/v2").json()
+    assert (content["name"], content["extensions"]) == ("fairlead", ["binary_tensor_data"])
+
+
+def test_parameters_that_nobody_knows_are_ignored(fraud: httpx.Client) -> None:
+    plain = fraud.post(INFER, json={"inputs": tensors(ROW)})
+    given = fraud.post(INFER, json={"inputs": tensors(ROW), "parameters": {"priority": 1, "timeout": "x"}})
+    assert given.json() == plain.json()
+
+
+def test_many_rows_are_answered_as_each_of_them_is(fraud: httpx.Client) -> None:
+    rows = [ROW | {"amount": float(amount), "abroad": amount % 2 == 0} for amount in range(50)]
+    together = fraud.post(INFER, json={"inputs": tensors(*rows)}).json()["outputs"][1]["data"]
+    singly = [fraud.post(INFER, json={"inputs": tensors(row)}).json()["outputs"][1]["data"] for row in rows]
+    assert together == [value for row in singly for value in row]
+
+
 def test_inference_agrees_with_predict(fraud: httpx.Client) -> None:
     rows = [ROW, ROW | {"amount": 0.5, "country": "XX"}]
     predictions = fraud.post("/predict", json={"rows": rows}).json()
@@ -129,6 +161,7 @@ WRONG = {
     "no inputs": ({}, "inputs must be a list of tensors"),
     "empty inputs": ({"inputs": []}, "inputs must be a list of tensors"),
     "an input that is no object": ({"inputs": [1]}, "an input must be an object with name, shape, datatype and data"),
+    "parameters that are no object": ({"inputs": tensors(ROW), "parameters": []}, "parameters must be an object"),
     "no data": ({"inputs": [{"name": "amount", "shape": [1], "datatype": "FP64"}]}, 'input "amount" has no \'data\''),
     "an unknown input": (with_tensor(name="amout"),
         'there is no input "amout"; the model has amount, count, abroad, country, channel, at'),

@@ -29,7 +29,7 @@ class ModelImages(Images):
     """Serves bundles of the formats treelite and skops; larger, since it brings scipy and scikit-learn."""
 
     tools: Image = Image(repository="localhost/fairlead/tools")
-    """Fetches and verifies the bundle, and makes the scored request of `helm test`."""
+    """Fetches and verifies the bundle, ships the prediction log, and makes the scored request of `helm test`."""
 
 
 # ----------------------------------------------------------------------------------------------- bundle
@@ -172,6 +172,178 @@ class Scale(Values):
     could not be drained. With one pod this allows its eviction, and a gap in service."""
 
 
+# ---------------------------------------------------------------------------------------------- serving
+
+
+class SecretKey(Values):
+    """One key of a Secret."""
+
+    name: str = ""
+    """Secret in the release's namespace; empty: none."""
+
+    key: str = ""
+    """Key in it."""
+
+
+class Grpc(Values):
+    """The Open Inference Protocol over gRPC."""
+
+    enabled: bool = False
+    """Open the port `grpc` of pods and Services. Clients call the Services; no GRPCRoute is made."""
+
+    port: int = Field(9000, ge=1024, le=65535)
+    """Its number, in pods and Services."""
+
+
+class Limits(Values):
+    """What one pod takes on. 0: the server's own limit."""
+
+    body_bytes: int = Field(0, ge=0)
+    """Size of a request's body; a larger one is answered 413."""
+
+    rows: int = Field(0, ge=0)
+    """Rows of a request; more are answered 413."""
+
+    concurrency: int = Field(0, ge=0, le=256)
+    """Threads for requests that take long; by default one for each CPU the pod may use."""
+
+    queue: int = Field(0, ge=0)
+    """Requests that may wait for a thread; one more is answered 503."""
+
+
+class Tracing(Values):
+    """OpenTelemetry traces."""
+
+    endpoint: str = Field("", pattern="^(https?://.+)?$")
+    """Base URL of a collector that takes OTLP over HTTP, such as http://collector.observability:4318. Empty: no traces."""
+
+    sample: float = Field(0.01, ge=0, le=1)
+    """Share of requests that are traced, of those that come without a decision of their caller (W3C traceparent)."""
+
+
+class Serving(Values):
+    """What the server offers, and how much it takes on."""
+
+    apis: list[Literal["graphql"]] = []
+    """Interfaces that are off unless listed here, because they bring large libraries: graphql. All others are on."""
+
+    grpc: Grpc = Grpc()
+
+    workers: int = Field(1, ge=1, le=128)
+    """Processes in a pod that share its port. One pod for each CPU is easier to schedule and to scale; more workers pay where a
+    pod has several CPUs and its memory is dear."""
+
+    limits: Limits = Limits()
+    tracing: Tracing = Tracing()
+
+
+class Jwt(Values):
+    """JSON Web Tokens as `Authorization: Bearer …`. On if there is a URL or a key."""
+
+    jwks_url: str = Field("", pattern="^(https://.+)?$")
+    """Where the issuer publishes its keys, over https. Its addresses belong into networkPolicy.services."""
+
+    public_key_secret: SecretKey = SecretKey(key="public.pem")
+    """Or else the issuer's public key as PEM."""
+
+    algorithm: Literal[
+        "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+    ] = "RS256"
+    """The one algorithm that is taken."""
+
+    issuer: str = ""
+    """The `iss` that tokens must have."""
+
+    audience: str = ""
+    """The `aud` that tokens must have."""
+
+
+class Access(Values):
+    """Who may ask, and how often. By default everybody whom the network lets through. Probes and /metrics are always open."""
+
+    keys_secret: SecretKey = SecretKey(key="keys")
+    """API keys, a line `caller: sha256:DIGEST` for each, of which a client sends the key as X-API-Key. A change of the Secret
+    takes effect without a restart."""
+
+    jwt: Jwt = Jwt()
+
+    internal_token_secret: SecretKey = SecretKey(key="token")
+    """Credential (16 bytes or more) of calls that are no traffic: copies to a shadow, and `helm test`. Needed with keys or
+    tokens, which neither of them has."""
+
+    rate_per_second: float = Field(0, ge=0)
+    """Requests a second of one caller to one pod; more are answered 429. Where callers are not told apart, of all together. 0:
+    no limit."""
+
+    cors_origins: list[str] = []
+    """Sites whose pages may ask from a browser, such as https://shop.example.com; `*`: all. Empty: none."""
+
+
+class Shadow(Values):
+    """Copies of live requests for another server, whose answers are compared with the ones that were given."""
+
+    url: str = Field("", pattern="^(https?://[^/]+)?$")
+    """Scheme, host and port of the other server, such as http://fraud-next. Empty: no copies. If it is no pod of this model, it
+    belongs into networkPolicy.services."""
+
+    sample: float = Field(1, ge=0, le=1)
+    """Share of requests that are copied; at most 100 a second of one worker."""
+
+
+# ------------------------------------------------------------------------------------------ prediction log
+
+
+class LogVolume(Values):
+    """A volume as the log's target, in place of a bucket."""
+
+    claim_name: str = ""
+    """PersistentVolumeClaim in the release's namespace that pods of all nodes can write at once. Empty: no volume."""
+
+    path: str = ""
+    """Folder in the volume; empty: its root."""
+
+
+class Log(Values):
+    """The prediction log: what was asked and answered. The server writes it to a disk of the pod; a sidecar turns that into
+    Parquet files of the target, and ends after the server, with its last records.
+
+    Which inputs are in it is said in the project (`serve.log.inputs`), and travels with the bundle: without that, none.
+    """
+
+    enabled: bool = False
+    """Keep the log. The target is one of `target` and `volume`."""
+
+    target: str = Field("", pattern="^(s3://.+)?$")
+    """`s3://bucket/prefix`, one for each model. All pods write there."""
+
+    volume: LogVolume = LogVolume()
+
+    existing_secret: str = "fairlead-store"
+    """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the bucket, read by the sidecar only. It may be missing:
+    credentials can come from the ServiceAccount instead."""
+
+    environment: str = "fairlead-environment"
+    """ConfigMap with AWS_ENDPOINT_URL, AWS_REGION and the like, read by the sidecar only. It may be missing."""
+
+    keep_days: float = Field(0, ge=0)
+    """Delete from the target what is older. 0: keep everything."""
+
+    ship_every_seconds: int = Field(300, ge=1, le=86400)
+    """How long records wait in the pod to be written together; a lost node takes so much of the log with it. Short waits make
+    many small files."""
+
+    salt_secret: SecretKey = SecretKey(key="salt")
+    """Salt (16 bytes or more) of what the project has hashed; the same for all pods and slots, or the hashes do not match.
+    Without one, such fields are left out."""
+
+    size_mebibytes: int = Field(1024, ge=128)
+    """Room on the node for records that could not be shipped yet. At four fifths of it the oldest are deleted and counted; at
+    all of it Kubernetes would evict the pod."""
+
+    resources: Resources = Resources(requests={"cpu": "20m", "memory": "128Mi"}, limits={"memory": "512Mi"})
+    """Of the sidecar. Memory is for 32 MB of records that become one table."""
+
+
 # ----------------------------------------------------------------------------------------------- traffic
 
 
@@ -280,8 +452,12 @@ class NetworkPolicy(Values):
     """DNS servers (port 53, whatever `port` says): the cluster's, and the address of NodeLocal DNSCache."""
 
     store: list[NetworkPeer] = [NetworkPeer(namespace="fairlead-system", port=7070)]
-    """The bundle store: by default the platform chart's. For S3 give its addresses and port 443. Not used for baked bundles
-    and volumes."""
+    """The bundle store, and the bucket of the log: by default the platform chart's. For S3 give its addresses and port 443.
+    Used where a bundle is fetched or log.target is set."""
+
+    services: list[NetworkPeer] = []
+    """What the server calls while it answers: the issuer of access.jwt.jwksUrl, the collector of serving.tracing, another
+    model as shadow."""
 
     proxies: list[NetworkPeer] = []
     """The HTTP proxies of `proxy`."""
@@ -421,6 +597,10 @@ class ModelValues(ChartValues):
     images: ModelImages = ModelImages()
     capacity: Capacity = Capacity()
     resources: Resources = Resources()
+    serving: Serving = Serving()
+    access: Access = Access()
+    shadow: Shadow = Shadow()
+    log: Log = Log()
     scale: Scale = Scale()
     traffic: Traffic = Traffic()
     release: Release = Release()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -134,25 +135,25 @@ def serve_command(bundle: Path, *, port: int, host: str = "127.0.0.1") -> tuple[
 
     Args:
         bundle: The bundle's folder.
-        port: TCP port.
-        host: Address to listen on.
+        port: TCP port of the lane. BentoML's own routes get a free port on the loopback interface.
+        host: Address the lane listens on.
 
     Returns:
         The command, its first word an absolute path, and the variables to add to the environment.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "bentoml",
-        "serve",
-        str(bundle / "bento"),
-        "--port",
-        str(port),
-        "--host",
-        host,
-    ]
+    command = [sys.executable, "-m", "bentoml", "serve", str(bundle / "bento")]
+    command += ["--host", "127.0.0.1", "--port", str(free_port())]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return command, _quiet(cache / "fairlead" / "bentoml")
+    lane = {"FAIRLEAD_HOST": host, "FAIRLEAD_PORT": str(port)}
+    return command, _quiet(cache / "fairlead" / "bentoml") | lane
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface on which nothing listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 # ------------------------------------------------------------------------------------------- asking a model

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.registry import MlflowRegistry
     from fairlead.adapters.store import AnyStore
     from fairlead.adapters.tracking import MlflowTracker
-    from fairlead.records import Answer, BentoBuilder, Champion, Source
+    from fairlead.records import Answer, BentoBuilder, Champion, LoadTarget, Source
     from fairlead.schema import Schema
 
 
@@ -73,6 +73,12 @@ class Connection:
         from fairlead.serve.backends import open_backend
 
         return open_backend(kind, file, schema, trusted, code)
+
+    def start_under_load(self, bundle: Path) -> AbstractContextManager[LoadTarget]:
+        """Serve the bundle in a folder, with a generator of requests beside it, for as long as the context lasts."""
+        from fairlead.adapters.load import serving
+
+        return serving(bundle)
 
     def champion(self) -> Champion | None:
         """The model that serves now, ready to answer; None while there is none."""

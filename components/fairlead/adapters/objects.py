@@ -115,7 +115,7 @@ class S3Store:
         try:
             tars.write_folder(folder, upload)
         except BaseException as cause:
-            _abandon(upload)
+            abandon(upload)
             if isinstance(cause, OSError) and cause.errno is not None:  # a file of the folder, not the store
                 raise ServiceError(f"cannot read {folder}: {cause.strerror}") from cause
             raise
@@ -131,7 +131,7 @@ def _publish(unfinished: Path, to: Path) -> None:
         # Another process finished the same object first.
 
 
-def _abandon(upload: Any) -> None:
+def abandon(upload: Any) -> None:
     """Leave an upload unfinished, as a kill would; the object then never appears.
 
     pyarrow has no way to abort one, and both closing and destroying it would complete the object with half of its content. So

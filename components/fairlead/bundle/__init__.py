@@ -11,6 +11,10 @@ In: a :class:`~fairlead.records.Candidate` folder, a trained model that passed i
     whether two models answer alike, and the rows on which that is asked.
 ``digest``, ``layout``, ``verify``
     what a bundle is called, which files it has, and whether they are still what they were.
+``compress``
+    smaller variants of the model, measured and judged, if the project asks for them.
+``accelerator``
+    what TensorRT and Triton would make of the graph.
 ``stage``
     joins the above with a Bento builder, a store, a tracker and a registry, which it gets as arguments.
 

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from fairlead.bundle.compress.adopt import BEFORE, TABLE
 from fairlead.records import Candidate
 
 BUILT_WITH = ("bentoml", "numpy", "onnx", "onnxruntime", "scikit-learn", "skl2onnx", "skops", "treelite")
@@ -20,24 +21,32 @@ BUILT_WITH = ("bentoml", "numpy", "onnx", "onnxruntime", "scikit-learn", "skl2on
 
 
 def write_attestations(
-    folder: Path, candidate: Candidate, provenance: Mapping[str, Any], parity: Any
+    folder: Path,
+    candidate: Candidate,
+    provenance: Mapping[str, Any],
+    parity: Any,
+    batching: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the attestations of a bundle.
 
     Args:
         folder: Where they go: ``candidate.json``, ``evaluation.json``, ``examples.json`` (valid requests), ``gates.json``,
-            ``parity.json``, ``provenance.json``.
+            ``parity.json``, ``provenance.json``; where smaller models were looked for ``compression.json``, and if one was
+            taken ``evaluation-uncompressed.json`` instead of ``evaluation.json``; with *batching* ``batching.json``.
         candidate: The model that was exported.
         provenance: Digests, run id, times.
         parity: The parity table as plain rows.
+        batching: What calls of the model cost and what was decided, if that was measured.
     """
     folder.mkdir(parents=True)
-    for name in (Candidate.FILE, "evaluation.json", "examples.json"):
+    for name in (Candidate.FILE, "evaluation.json", "examples.json", TABLE, BEFORE):
         origin = Path(candidate.path) / name
         if origin.is_file():
             shutil.copyfile(origin, folder / name)
     _write(folder / "gates.json", {"digest": provenance["digest"], "gates": list(candidate.gates)})
     _write(folder / "parity.json", {"digest": provenance["digest"], "parity": parity})
+    if batching is not None:
+        _write(folder / "batching.json", {"digest": provenance["digest"], **batching})
     _write(
         folder / "provenance.json", {**provenance, "built_with": {name: version(name) for name in BUILT_WITH}}
     )

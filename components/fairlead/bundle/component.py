@@ -38,6 +38,7 @@ def bundle(
             records.Candidate.open(candidate.path),
             at.builder,
             at.open_model,
+            at.start_under_load,
             at.store,
             at.registry,
             at.tracker,

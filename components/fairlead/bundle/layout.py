@@ -9,6 +9,7 @@
         manifest.json        name, digest, format, trusted types, digests of all files
         model.onnx           or model.treelite, or model.skops
         schema.json          what a request must look like
+        serving.json         what holds wherever it is served: objective, what may be logged, execution providers
         reference/           profile.json: the features it was trained on; predictions.json: its answers when tested
         code/                the project's own package, if the model needs it
 
@@ -53,7 +54,8 @@ from fairlead.serve.service import service_of
 svc = service_of(Path(__file__).resolve().parent / "bundle")
 '''
 
-_RUNTIME = ("bentoml", "numpy", "orjson", "uvicorn")
+_RUNTIME = ("bentoml", "cryptography", "graphene", "grpcio", "grpcio-health-checking", "grpcio-reflection", "httptools", "numpy",
+            "opentelemetry-exporter-otlp-proto-http", "orjson", "pyjwt", "uvicorn", "uvloop")  # fmt: skip
 PACKAGES: dict[Format, tuple[str, ...]] = {
     "onnx": (*_RUNTIME, "onnxruntime"),
     "treelite": (*_RUNTIME, "treelite"),
@@ -77,6 +79,8 @@ class Contents:
     """Digest of the dataset."""
     requirements: Mapping[str, str]
     """Package to version."""
+    serving: Mapping[str, Any]
+    """See :func:`fairlead.bundle.serving.serving_record`."""
 
 
 def write_source(contents: Contents, folder: Path) -> dict[str, Any]:
@@ -94,6 +98,7 @@ def write_source(contents: Contents, folder: Path) -> dict[str, Any]:
         _copy(origin, folder / name)
     _copy(contents.model, served / contents.model.name)
     _copy(contents.candidate / "schema.json", served / "schema.json")
+    (served / "serving.json").write_text(_json(contents.serving), encoding="utf-8")
     _write_reference(contents.candidate / "profile.json", served / "reference")
     code = contents.candidate / "code"
     if code.is_dir():

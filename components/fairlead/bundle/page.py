@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from fairlead.bundle.compress.adopt import TABLE
+from fairlead.bundle.compress.table import section, tried_of
 from fairlead.bundle.parity import FLIPS, TOLERANCE
+from fairlead.bundle.verify import ATTESTATIONS
 from fairlead.records import Bundle, ParityResult
 from fairlead.report import Badge, Block, Code, Facts, Note, Section, Table, Text, Tone, page
 
@@ -22,7 +27,13 @@ def bundle_page(bundle: Bundle, manifest: Mapping[str, Any]) -> str:
     return page(
         f"Bundle {bundle.name}:{bundle.digest[:16]}",
         f"{bundle.candidate} as {bundle.format}, from dataset {bundle.dataset[:16]}",
-        [_summary(bundle, manifest), _parity(bundle), _serving(bundle), _contents(manifest)],
+        [
+            _summary(bundle, manifest),
+            _parity(bundle),
+            *_compression(bundle),
+            _serving(bundle),
+            _contents(manifest),
+        ],
     )
 
 
@@ -74,6 +85,12 @@ def parity_block(results: Sequence[ParityResult]) -> Table:
         for one in results
     ]
     return Table(("format", "outcome", "largest difference", "rows", "why"), rows)
+
+
+def _compression(bundle: Bundle) -> list[Section]:
+    """What smaller models would cost, if the project asked."""
+    file = Path(bundle.path) / ATTESTATIONS / TABLE
+    return [section(tried_of(json.loads(file.read_bytes())))] if file.is_file() else []
 
 
 def _contents(manifest: Mapping[str, Any]) -> Section:

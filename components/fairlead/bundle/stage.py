@@ -1,4 +1,4 @@
-"""Candidate to Bundle: export with parity, lay out, build the Bento, attest, verify, keep, register. In this order.
+"""Candidate to Bundle: export with parity, lay out, build the Bento, attest, verify, load-test, keep, register. In this order.
 
 Registering is the last act: whatever fails before it leaves nothing that could be served.
 """
@@ -9,19 +9,26 @@ import dataclasses
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fairlead.atomic import publish_folder, write_text
+from fairlead.bundle.accelerator import write_accelerator
 from fairlead.bundle.attestations import write_attestations
+from fairlead.bundle.batching import Decision, consider
+from fairlead.bundle.compress.trial import compressed
 from fairlead.bundle.digest import lock_digest
 from fairlead.bundle.exports import Export, export, read_trained, table_of
 from fairlead.bundle.layout import FORMAT_VERSION, Contents, requirements_of, write_source
+from fairlead.bundle.load.gate import load_gate
 from fairlead.bundle.page import bundle_page, parity_markdown
+from fairlead.bundle.serving import serving_record
 from fairlead.bundle.verify import ATTESTATIONS, BENTO, CONTENTS, other_files, verify
 from fairlead.records import (
+    Answer,
     BentoBuilder,
     Bundle,
     Candidate,
@@ -29,10 +36,12 @@ from fairlead.records import (
     ParityResult,
     Progress,
     Registry,
+    StartUnderLoad,
     Store,
     Tracker,
     Workspace,
 )
+from fairlead.schema import Batch
 
 KIND = "bundles"
 """What bundles are called in the store."""
@@ -43,6 +52,7 @@ def run(
     candidate: Candidate,
     builder: BentoBuilder,
     open_model: OpenModel,
+    start_under_load: StartUnderLoad,
     store: Store,
     registry: Registry,
     tracker: Tracker,
@@ -57,6 +67,7 @@ def run(
         candidate: A trained model whose gates have passed.
         builder: Makes the Bento.
         open_model: Opens an exported model by the code that will serve it.
+        start_under_load: Serves a finished bundle; only where the project asks how much load it bears.
         store: Keeps bundles by digest; one that is there already is taken, not built again.
         registry: Where the bundle becomes a version.
         tracker: The stage's run.
@@ -66,13 +77,15 @@ def run(
 
     Raises:
         ExportError: No format answers as the trained model does, or the Bento cannot be built.
+        GateFailed: The finished bundle bears less load than the project asks for.
         IntegrityError: The candidate's folder, or the finished bundle, is not what it claims to be.
     """
     started = datetime.now(UTC)
     with tempfile.TemporaryDirectory(prefix="fairlead-bundle-") as scratch:
-        exported = _export(candidate, open_model, progress, Path(scratch) / "model")
+        candidate, exported = _export(workspace, candidate, open_model, progress, Path(scratch))
+        decision = _batching(workspace, candidate, exported, open_model, progress)
         source = Path(scratch) / "source"
-        manifest = write_source(_contents(workspace, candidate, exported), source)
+        manifest = write_source(_contents(workspace, candidate, exported, decision), source)
         bundle = _record(candidate, exported, manifest, out)
         if store.has(KIND, bundle.digest):
             progress.note(
@@ -82,8 +95,9 @@ def run(
         else:
             progress.note(f"building Bento {bundle.name}:{bundle.digest[:16]}")
             provenance = _provenance(workspace, candidate, manifest, tracker, started)
-            _assemble(builder, source, bundle, candidate, provenance, out)
+            _assemble(builder, source, bundle, candidate, provenance, decision, out)
     bundle = dataclasses.replace(verify(out), path=str(out))
+    load_gate(workspace.project.serve, bundle, start_under_load, progress)
     bundle = dataclasses.replace(bundle, uri=store.put(KIND, bundle.digest, out))
     write_text(out / Bundle.FILE, bundle.to_json())
     _log(tracker, bundle, manifest, page)
@@ -101,15 +115,39 @@ def parity_table(bundle: Bundle) -> str:
     return parity_markdown([ParityResult(**row) for row in bundle.parity])
 
 
-def _export(candidate: Candidate, open_model: OpenModel, progress: Progress, folder: Path) -> Export:
+def _export(
+    workspace: Workspace, candidate: Candidate, open_model: OpenModel, progress: Progress, scratch: Path
+) -> tuple[Candidate, Export]:
+    """The model as it will be served: as it was trained, or smaller where the project's rule finds one that is as good."""
+    folder = scratch / "model"
     folder.mkdir()
     exported = export(read_trained(Path(candidate.path), candidate.trusted), folder, open_model)
     for line in table_of(exported.parity).splitlines():
         progress.note(line)
-    return exported
+    return compressed(
+        workspace, candidate, exported, open_model, progress, scratch / "compress", time.perf_counter
+    )
 
 
-def _contents(workspace: Workspace, candidate: Candidate, exported: Export) -> Contents:
+def _batching(
+    workspace: Workspace, candidate: Candidate, exported: Export, open_model: OpenModel, progress: Progress
+) -> Decision | None:
+    """Whether requests are scored together; None if the project does not ask."""
+
+    def opened() -> tuple[Answer, Batch]:
+        trained = read_trained(Path(candidate.path), candidate.trusted)
+        answers = open_model(exported.format, exported.file, trained.schema, exported.trusted, trained.code)
+        return answers, trained.heldout
+
+    decision = consider(workspace.project.serve, opened, time.perf_counter)
+    if decision is not None:
+        progress.note(f"batching {'off' if decision.batching is None else 'on'}: {decision.reason}")
+    return decision
+
+
+def _contents(
+    workspace: Workspace, candidate: Candidate, exported: Export, decision: Decision | None
+) -> Contents:
     return Contents(
         name=workspace.project.name,
         format=exported.format,
@@ -118,6 +156,7 @@ def _contents(workspace: Workspace, candidate: Candidate, exported: Export) -> C
         trusted=exported.trusted,
         dataset=candidate.dataset,
         requirements=requirements_of(exported.format),
+        serving=serving_record(workspace.project.serve, decision.entry if decision else None),
     )
 
 
@@ -158,6 +197,7 @@ def _assemble(
     bundle: Bundle,
     candidate: Candidate,
     provenance: Mapping[str, Any],
+    decision: Decision | None,
     out: Path,
 ) -> None:
     """Build the bundle's folder beside *out*, and rename it when it is complete."""
@@ -165,7 +205,9 @@ def _assemble(
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     builder.build(bundle.name, bundle.digest[:16], source, unfinished / BENTO)
-    write_attestations(unfinished / ATTESTATIONS, candidate, provenance, bundle.parity)
+    measured = decision.record() if decision else None
+    write_attestations(unfinished / ATTESTATIONS, candidate, provenance, bundle.parity, measured)
+    write_accelerator(unfinished / ATTESTATIONS, source)
     (unfinished / Bundle.FILE).write_text(bundle.to_json(), encoding="utf-8")
     listed = json.dumps(other_files(unfinished), sort_keys=True, indent=1) + "\n"
     (unfinished / CONTENTS).write_text(listed, encoding="utf-8")

@@ -22,6 +22,10 @@ ATTESTATIONS = "attestations"
 CONTENTS = f"{ATTESTATIONS}/contents.json"
 """Path to SHA-256 of everything in the bundle's folder but itself and the record."""
 
+CAPACITY = f"{ATTESTATIONS}/capacity.json"
+"""What the bundle bears under load. It is measured when the bundle is finished, and again on other machines, so it is not
+listed; it names the bundle's digest itself."""
+
 READABLE = tuple(version for version in (FORMAT_VERSION - 1, FORMAT_VERSION) if version >= 1)
 """Layouts that this fairlead reads."""
 
@@ -67,7 +71,7 @@ def other_files(folder: Path) -> dict[str, str]:
     return {
         name: sha
         for name, sha in files_below(folder).items()
-        if name not in (CONTENTS, Bundle.FILE) and "__pycache__" not in name.split("/")
+        if name not in (CONTENTS, CAPACITY, Bundle.FILE) and "__pycache__" not in name.split("/")
     }
 
 

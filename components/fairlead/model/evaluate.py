@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fairlead.gates import ChampionComparison, Difference
 from fairlead.model import clusters, forecast_errors
 from fairlead.model.evaluation import (
-    ChampionComparison,
     ClassDetail,
     ClassQuality,
-    Difference,
     Estimate,
     Evaluation,
     NumberDetail,

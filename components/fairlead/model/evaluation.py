@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
+from fairlead.gates import ChampionComparison
 from fairlead.schema.fields import TaskKind
 from fairlead.stats.curves import CalibrationBin, Curve
 
@@ -150,28 +151,6 @@ class SliceQuality:
     verdict: SliceVerdict
     """Whether the interval of the judged metric lies on one side of the figure for all rows."""
     metrics: Mapping[str, Estimate]
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """This model against the champion on the same rows."""
-
-    this: float
-    champion: float
-    low: float | None
-    """Paired 95 % bootstrap interval of *this minus champion*."""
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class ChampionComparison:
-    """This model and the registered champion, both asked about the same test rows."""
-
-    version: str
-    rows: int
-    differences: Mapping[str, Difference]
-    reason: str = ""
-    """Why the champion could not be asked; then there are no differences."""
 
 
 # -------------------------------------------------------------------------------------------------- whole

@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 
 from fairlead.atomic import write_text
 from fairlead.errors import UserCodeError
-from fairlead.heldout import MAX_ROWS, save_heldout
+from fairlead.heldout import LABELLED, MAX_ROWS, save_heldout, save_labelled
+from fairlead.model.labelled import labelled_rows
 from fairlead.model.persist import copy_code, new_folder, save
 from fairlead.model.requests import example_requests
 from fairlead.model.result import Result
 from fairlead.model.rows import request_columns
 from fairlead.records import Candidate, Dataset, Workspace
-from fairlead.schema import Output, Schema
 from fairlead.schema.answers import answers_of
-from fairlead.stats.metrics import called_codes
-from fairlead.stats.profile import Profile
+from fairlead.stats.predictions import called, profile_of_answers
 
 
 def write_candidate(workspace: Workspace, dataset: Dataset, result: Result, out: Path) -> Candidate:
@@ -40,6 +39,8 @@ def write_candidate(workspace: Workspace, dataset: Dataset, result: Result, out:
             copy_code(workspace.root, folder / "code")
         kept = evenly(len(result.test), MAX_ROWS)
         save_heldout(folder / "heldout.npz", result.test.batch.take(kept), expected[kept])
+        if workspace.project.serve.compress is not None:
+            save_labelled(folder / LABELLED, labelled_rows(workspace, dataset, result))
         pq.write_table(_predictions(result), folder / "predictions.parquet")
         write_text(folder / "schema.json", result.trained.schema.to_json())
         write_text(folder / "evaluation.json", result.evaluation.to_json())
@@ -106,27 +107,9 @@ def _predictions(result: Result) -> pa.Table:
     return pa.table(columns)
 
 
-def called(output: Output, answers: NDArray[np.float64]) -> NDArray[np.generic]:
-    """What a caller is told: a class, a number, or a cluster."""
-    if output.task == "classification":
-        return np.array(output.classes, dtype=object)[called_codes(output, answers)]
-    return answers.argmax(axis=1) if output.task == "clustering" else answers[:, 0]
-
-
 def _profile(dataset: Path, result: Result) -> str:
     """Features of the training rows and predictions on the test rows, for comparing with what is served."""
     features = json.loads((dataset / "profile.json").read_text(encoding="utf-8"))
-    predictions = json.loads(_prediction_profile(result.trained.schema, result.answers).to_json())
+    predictions = json.loads(profile_of_answers(result.trained.schema.output, result.answers).to_json())
     record = {"features": features, "predictions": predictions}
     return json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _prediction_profile(schema: Schema, answers: NDArray[np.float64]) -> Profile:
-    output = schema.output
-    told = called(output, answers)
-    if output.task in ("regression", "forecast"):
-        return Profile.of({"prediction": ("number", told)})
-    columns = {"prediction": ("category", told.astype(str).astype(object))}
-    if output.positive:
-        columns["probability"] = ("number", answers[:, output.classes.index(output.positive)])
-    return Profile.of(columns)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fairlead.gates import ChampionComparison, lets_through
 from fairlead.model import figures
-from fairlead.model.evaluation import ChampionComparison, Estimate, Evaluation, SliceQuality, SliceVerdict
-from fairlead.model.gates import lets_through
+from fairlead.model.evaluation import Estimate, Evaluation, SliceQuality, SliceVerdict
 from fairlead.model.importance import FieldImportance
 from fairlead.model.learning import Fit, LearningPoint, LearningVerdict
 from fairlead.model.summary import title

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.errors import FairleadError
+from fairlead.gates import ChampionComparison, judge
 from fairlead.model.candidates import Contender
 from fairlead.model.evaluate import HeldOut, compare, evaluate
-from fairlead.model.evaluation import ChampionComparison, Evaluation
+from fairlead.model.evaluation import Evaluation
 from fairlead.model.forecast_errors import SeriesRows
-from fairlead.model.gates import judge
 from fairlead.model.importance import FieldImportance, agreement, measure_of, permutation_importance
 from fairlead.model.learning import LearningPoint, LearningVerdict, verdict
 from fairlead.model.objective import Objective, default_objective
@@ -98,13 +98,14 @@ def _held_out(trained: Trained, test: Rows, folder: Path) -> HeldOut:
         actual=None if clustering else test.actual,
         groups=test.group,
         slices=test.slices,
-        series=_series(test),
+        series=series_of(test),
         points=points_of(trained.pipeline, test.array) if clustering else None,
         fields=_raw_fields(trained, folder) if clustering else {},
     )
 
 
-def _series(test: Rows) -> SeriesRows | None:
+def series_of(test: Rows) -> SeriesRows | None:
+    """Forecast: which series, moment and step each row is about; None for other tasks."""
     if test.scale is None or test.time is None:
         return None
     about = test.identity

@@ -117,7 +117,7 @@ def _encoder_of(field: Field) -> Callable[[Sequence[Any] | NDArray[Any]], Column
         code: dict[Any, float] = {value: float(position) for position, value in enumerate(field.values)}
         return lambda values: [[_code(code, value) for value in _plain(values)]]
     if field.kind == "datetime":
-        readers = [_PART[part] for part in field.parts]
+        readers = [PART[part] for part in field.parts]
         return lambda values: _calendar(readers, _plain(values))
     return lambda values: [values if isinstance(values, list) else np.asarray(values)]
 
@@ -148,7 +148,7 @@ def _code(code: Mapping[Any, float], value: Any) -> float:
     return np.nan if is_missing(value) else code.get(str(value), OTHER)
 
 
-_PART: dict[str, Callable[[datetime], float]] = {
+PART: dict[str, Callable[[datetime], float]] = {
     "hour": lambda at: at.hour,
     "weekday": lambda at: at.weekday(),
     "day": lambda at: at.day,

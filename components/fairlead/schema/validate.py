@@ -177,7 +177,13 @@ def _check_datetime(_field: Field) -> Check:
     return _check_moment
 
 
+LONGEST_MOMENT = 40
+"""Characters of a date and time. Python reads any number of digits as a fraction of a second."""
+
+
 def _check_moment(value: Any) -> tuple[Any, str]:
+    if isinstance(value, str) and len(value) > LONGEST_MOMENT:
+        return None, "must be a date and time in ISO 8601"
     try:
         moment = value if isinstance(value, datetime) else datetime.fromisoformat(value)
         if moment.tzinfo is not None:

@@ -1,11 +1,11 @@
 """The raw ASGI application: exact paths, probes, limits, and an answer to everything that can go wrong.
 
 ==========================================  ===========================================================
-``POST /predict``                           named rows (:mod:`fairlead.serve.predict`)
-``/v2…``                                    Open Inference Protocol (:mod:`fairlead.serve.v2`)
 ``GET /livez``                              200 while the process runs
 ``GET /readyz``                             200 from the warmed model to the begin of shutdown, else 503
-``GET /metrics``                            Prometheus text (:mod:`fairlead.serve.metrics`)
+``GET /metrics``                            Prometheus text (:mod:`fairlead.serve.metrics.registry`)
+``GET /v2``, ``/v2/health/…``               Open Inference Protocol, as far as it needs no model
+everything else                             what :meth:`App.attach` is given (:mod:`fairlead.serve.routes`)
 ==========================================  ===========================================================
 
 Every answer carries ``X-Request-ID``: the client's own, or a new one. There is no framework because, beside a
@@ -14,34 +14,33 @@ model that answers in microseconds, a framework would be most of the cost of a r
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import re
 import secrets
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 
+from fairlead.serve.environment import Environment
+from fairlead.serve.guards.guards import Guards
 from fairlead.serve.http import (
     Answer,
     Disconnected,
-    Handler,
     Header,
     Limits,
+    Observer,
     Receive,
     Refused,
+    Request,
+    Route,
     Scope,
     Send,
-    check_is_json,
-    header,
+    check_content,
     json_answer,
     read_body,
 )  # fmt: skip
-from fairlead.serve.loading import LoadedModel
-from fairlead.serve.metrics import CONTENT_TYPE, Metrics
-from fairlead.serve.predict import Predictor
-from fairlead.serve.v2 import ModelProtocol
+from fairlead.serve.metrics.registry import Metrics
+from fairlead.serve.v2 import server_metadata
 
 logger = logging.getLogger("fairlead.serve")
 
@@ -49,52 +48,52 @@ INLINE_BYTES = 65_536
 """A body up to this size (some 150 rows) is answered in the event loop, where a thread would cost more than
 the work. A larger one is answered in a thread, so that probes and small requests need not wait for it."""
 
+UNKNOWN_ENDPOINT = "(unknown)"
+"""How the counters name paths that there are not, since clients can invent any number of them."""
+
 _GIVEN_ID = re.compile(rb"[\x21-\x7e]{1,128}")
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One path: its name in the metrics, and who answers which method."""
-
-    name: str
-    get: Handler | None = None
-    post: Handler | None = None
-
-    @property
-    def allow(self) -> bytes:
-        """The value of an Allow header."""
-        return b"GET, HEAD" if self.get is not None else b"POST"
 
 
 class App:
     """An ASGI application that answers for one model, once it has one."""
 
-    def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008 - frozen
-        self.metrics = Metrics()
+    def __init__(
+        self,
+        metrics: Metrics,
+        guards: Guards | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
+        """Without *guards* everybody may ask, and the limits of concurrency are the defaults."""
+        self.metrics = metrics
+        self.guards = guards or Guards.from_environment(Environment({}), metrics)
+        self.name = ""
+        """The model's name and version; empty until it is loaded."""
         self._limits = limits
-        self._model: LoadedModel | None = None
+        self._loaded = False
         self._draining = False
         self._routes = self._fixed_routes()
-        self._ids = (f"{secrets.token_hex(6)}-{number:x}".encode() for number in itertools.count())
+        self._observers: Sequence[Observer] = ()
+        self._ids = _identities()
 
     # ------------------------------------------------------------------------------------------ life
 
     @property
     def ready(self) -> bool:
         """Whether traffic should be sent here."""
-        return self._model is not None and not self._draining
+        return self._loaded and not self._draining
 
-    def attach(self, model: LoadedModel) -> None:
-        """Begin to answer for *model*, which is loaded and warmed."""
-        self._routes = self._fixed_routes() | _model_routes(model, self._limits)
-        self._model = model
-        self.metrics.model = {
-            "name": model.name, "version": model.version, "digest": model.digest, "format": model.format,
-        }  # fmt: skip
+    def attach(self, name: str, routes: Mapping[str, Route], observers: Sequence[Observer] = ()) -> None:
+        """Begin to answer for a model, which is loaded and warmed; *routes* by their exact paths."""
+        self._routes = self._fixed_routes() | dict(routes)
+        self._observers = observers
+        self.name = name
+        self._loaded = True
+        self.metrics.ready = self.ready
 
     def drain(self) -> None:
         """Say "not ready" from now on; requests that still come are answered."""
         self._draining = True
+        self.metrics.ready = False
 
     # --------------------------------------------------------------------------------------- requests
 
@@ -103,111 +102,153 @@ class App:
         if scope["type"] != "http":
             return
         started = time.perf_counter()
-        headers: list[Header] = scope["headers"]
-        identity = self._identity(headers)
-        route = self._routes.get(scope["path"])
-        self.metrics.in_flight += 1
+        path = scope["path"]
+        known = dict(scope["headers"])
+        identity = self.identify(known.get(b"x-request-id"))
+        request = Request(b"", scope["headers"], identity.decode(), path)
+        route = self._routes.get(path)
+        self.metrics.enter()
         try:
-            answer = await self._answer(route, scope, receive)
+            answer = await self._answer(route, request, known, scope, receive)
         except Refused as refusal:
             answer = refusal.answer()
         except Disconnected:
             answer = Answer(499, b"")  # nobody reads it; the counters do
-        except Exception:
-            logger.exception("request %s to %s failed", identity.decode(), scope["path"])
-            answer = json_answer({"error": "internal error", "request_id": identity.decode()}, status=500)
+        except (Exception, SystemExit):  # a library's exit must not be the server's
+            logger.exception("request %s to %s failed", request.identity, path)
+            answer = json_answer({"error": "internal error", "request_id": request.identity}, status=500)
         finally:
-            self.metrics.in_flight -= 1
-        self.metrics.observe(
-            route.name if route else "(unknown)", answer.status, time.perf_counter() - started
-        )
-        if answer.rows or answer.failures:
-            self.metrics.count_rows(answer.rows, answer.failures)
+            self.metrics.leave()
         if answer.status != 499:
-            await _send(answer, identity, send, with_body=scope["method"] != "HEAD")
+            await _send(answer, identity, self._headers(known), send, with_body=scope["method"] != "HEAD")
+        self.observe(request, route.name if route else UNKNOWN_ENDPOINT, answer, started)
 
-    async def _answer(self, route: Route | None, scope: Scope, receive: Receive) -> Answer:
+    def _headers(self, known: Mapping[bytes, bytes]) -> tuple[Header, ...]:
+        """What every answer says beside its own headers."""
+        guards = self.guards
+        return guards.headers if guards.cors is None else guards.headers + guards.cors.headers(known)
+
+    async def _answer(
+        self,
+        route: Route | None,
+        request: Request,
+        known: Mapping[bytes, bytes],
+        scope: Scope,
+        receive: Receive,
+    ) -> Answer:
+        method, cors = scope["method"], self.guards.cors
+        # A browser's question whether it may ask has no credential, so it comes before access.
+        if cors is not None and (answer := cors.preflight(method, known)) is not None:
+            return answer
+        self._admit(request, known, scope)
         if route is None:
-            raise self._not_found(scope["path"])
-        method = scope["method"]
+            raise self._not_found(request.path)
         if method == "POST" and route.post is not None:
-            check_is_json(scope["headers"])
-            body = await read_body(scope["headers"], receive, self._limits)
-            if len(body) > INLINE_BYTES:
-                return await asyncio.to_thread(route.post, body)
-            return route.post(body)
-        if method in ("GET", "HEAD") and route.get is not None:
-            return route.get(b"")
-        allow = route.allow
-        raise Refused(
-            405, f"{method} is not allowed here, only {allow.decode()}", headers=((b"allow", allow),)
-        )
+            check_content(known, route.types)
+            request.body = await read_body(known, receive, self._limits)
+            if len(request.body) > INLINE_BYTES:
+                answered = await self.guards.admission.run(route.post, request)
+            else:
+                answered = route.post(request)
+        elif method in ("GET", "HEAD") and route.get is not None:
+            answered = route.get(request)
+        else:
+            raise _not_allowed(method, route.allow)
+        return answered if isinstance(answered, Answer) else await answered
 
-    def _identity(self, headers: Iterable[Header]) -> bytes:
-        given = header(headers, b"x-request-id")
+    def _admit(self, request: Request, known: Mapping[bytes, bytes], scope: Scope) -> None:
+        """Say whose request it is, or refuse it."""
+        guards = self.guards
+        if guards.internal is not None:
+            request.route = guards.internal.route_of(known)
+        if guards.access is not None:
+            request.caller = guards.access.admit(known, request.path, request.route)
+        if scope["method"] == "POST" and "received" in scope:
+            refusal = guards.admission.too_old(scope["received"], time.perf_counter())
+            if refusal is not None:
+                raise refusal
+
+    def identify(self, given: bytes | None) -> bytes:
+        """The name of a request: the client's own where it is fit for a header, or a new one."""
         return given if given is not None and _GIVEN_ID.fullmatch(given) else next(self._ids)
+
+    def observe(self, request: Request, endpoint: str, answer: Answer, started: float) -> None:
+        """Tell the counters, and whoever keeps or compares what was scored."""
+        seconds = time.perf_counter() - started
+        metrics = self.metrics
+        metrics.observe(endpoint, request.route, answer.status, seconds)
+        if answer.failures:
+            metrics.count_failures(answer.failures)
+        scored = answer.scored
+        if scored is not None:
+            metrics.count_rows(len(scored.answers), request.route)
+            metrics.count_answers(request.route, scored.answers)
+            if self._observers:
+                begun = time.time() - seconds
+                for observer in self._observers:
+                    observer(request, endpoint, answer, begun, seconds)
 
     def _not_found(self, path: str) -> Refused:
         if not path.startswith("/v2/models/"):
             return Refused(404, f"there is nothing at {path[:100]}", routes=sorted(self._routes))
-        if self._model is None:
+        if not self._loaded:
             return _loading()
-        return Refused(
-            404, f"no model answers at {path[:100]}; this is {self._model.name} {self._model.version}"
-        )
+        return Refused(404, f"no model answers at {path[:100]}; this is {self.name}")
 
     # ----------------------------------------------------------------------------------------- routes
 
     def _fixed_routes(self) -> dict[str, Route]:
         """The routes there are with and without a model."""
-        live = {"live": True}
-        server = Route("/v2", lambda _: json_answer({"name": "fairlead", "version": "2", "extensions": []}))
+        live = json_answer({"live": True})
+        server = Route("/v2", server_metadata)
         return {
-            "/livez": Route("/livez", lambda _: json_answer(live)),
+            "/livez": Route("/livez", lambda _: live),
             "/readyz": Route("/readyz", self._readiness),
             "/metrics": Route("/metrics", self._metrics),
             "/predict": Route("/predict", post=_not_yet),
             "/v2": server,
             "/v2/": server,
-            "/v2/health/live": Route("/v2/health/live", lambda _: json_answer(live)),
+            "/v2/health/live": Route("/v2/health/live", lambda _: live),
             "/v2/health/ready": Route("/v2/health/ready", self._readiness),
         }
 
-    def _readiness(self, _body: bytes) -> Answer:
+    def _readiness(self, _request: Request) -> Answer:
         if self.ready:
             return json_answer({"ready": True})
         why = "shutting down" if self._draining else "the model is loading"
         return json_answer({"ready": False, "reason": why}, status=503)
 
-    def _metrics(self, _body: bytes) -> Answer:
-        self.metrics.ready = self.ready
-        return Answer(200, self.metrics.render(), content_type=CONTENT_TYPE)
+    def _metrics(self, request: Request) -> Answer:
+        body, content_type = self.metrics.render(dict(request.headers).get(b"accept", b""))
+        return Answer(200, body, content_type)
 
 
-def _model_routes(model: LoadedModel, limits: Limits) -> dict[str, Route]:
-    protocol = ModelProtocol(model, limits)
-    ready = {"name": model.name, "ready": True}
-    routes = {"/predict": Route("/predict", post=Predictor(model, limits))}
-    for base in (f"/v2/models/{model.name}", f"/v2/models/{model.name}/versions/{model.version}"):
-        routes[base] = Route("/v2/models/{name}", protocol.metadata)
-        routes[f"{base}/ready"] = Route("/v2/models/{name}/ready", lambda _: json_answer(ready))
-        routes[f"{base}/infer"] = Route("/v2/models/{name}/infer", post=protocol.infer)
-    return routes
+def _identities() -> Iterator[bytes]:
+    """Names for requests that bring none: unlike those of every other process."""
+    ours = secrets.token_hex(6).encode()
+    return (b"%s-%x" % (ours, number) for number in itertools.count())
+
+
+def _not_allowed(method: str, allow: bytes) -> Refused:
+    return Refused(405, f"{method} is not allowed here, only {allow.decode()}", headers=((b"allow", allow),))
 
 
 def _loading() -> Refused:
     return Refused(503, "the model is loading", headers=((b"retry-after", b"1"),))
 
 
-def _not_yet(_body: bytes) -> Answer:
+def _not_yet(_request: Request) -> Answer:
     raise _loading()
 
 
-async def _send(answer: Answer, identity: bytes, send: Send, *, with_body: bool) -> None:
+async def _send(
+    answer: Answer, identity: bytes, common: tuple[Header, ...], send: Send, *, with_body: bool
+) -> None:
     headers = [
         (b"content-type", answer.content_type),
         (b"content-length", b"%d" % len(answer.body)),
         (b"x-request-id", identity),
+        *common,
         *answer.headers,
     ]
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
+
+from fairlead.serve.guards.depth import too_deep
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -15,7 +19,11 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
+DEPTH = 32
+"""Levels of nested JSON. No request of a model needs more than five; the parser itself follows 1,024."""
 JSON = b"application/json"
+PLAIN = (JSON,)
+"""Content types of most routes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,38 @@ class Limits:
     """For all of the body to come in."""
 
 
-@dataclass(frozen=True, slots=True)
+# The three records below are made for every request, so they are not frozen: freezing costs a microsecond.
+
+
+@dataclass(slots=True)
+class Request:
+    """What a handler is given."""
+
+    body: bytes
+    headers: list[Header]
+    identity: str = ""
+    """``X-Request-ID``: the client's own, or a new one."""
+    path: str = ""
+    route: str = "live"
+    """``live``; ``shadow`` or ``preview`` for calls with the internal credential, which are no traffic."""
+    caller: str = ""
+    """The name of the API key or the subject of the token; empty where callers are not told apart."""
+
+
+@dataclass(slots=True)
+class Scored:
+    """What was asked and what was answered, for those who keep or compare it."""
+
+    rows: Sequence[Mapping[str, Any]]
+    """Valid rows, as the client sent them."""
+    answers: NDArray[np.float64]
+    """Shape (rows, k), see :mod:`fairlead.schema.answers`."""
+
+
+_NO_FAILURES: Mapping[str, int] = {}
+
+
+@dataclass(slots=True)
 class Answer:
     """A response, and what the counters are to know about it."""
 
@@ -41,14 +80,34 @@ class Answer:
     body: bytes
     content_type: bytes = JSON
     headers: tuple[Header, ...] = ()
-    rows: int = 0
-    """Rows that were scored."""
-    failures: Mapping[str, int] = field(default_factory=dict)
+    scored: Scored | None = None
+    failures: Mapping[str, int] = field(default_factory=lambda: _NO_FAILURES)
     """Validation failures by field."""
 
 
-Handler = Callable[[bytes], Answer]
-"""A request's body to an answer. Raises :class:`Refused`."""
+Handler = Callable[[Request], Answer | Awaitable[Answer]]
+"""A request to an answer. Raises :class:`Refused`."""
+
+Observer = Callable[[Request, str, Answer, float, float], None]
+"""Told of every scored answer after it was sent: request, endpoint, answer, Unix time of its begin, seconds.
+It neither waits nor raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path: its name in the metrics, and who answers which method."""
+
+    name: str
+    """The path with its variable parts in braces."""
+    get: Handler | None = None
+    post: Handler | None = None
+    types: tuple[bytes, ...] = PLAIN
+    """Content types that a body may have."""
+
+    @property
+    def allow(self) -> bytes:
+        """The value of an Allow header."""
+        return b"GET, HEAD" if self.post is None else b"POST" if self.get is None else b"GET, HEAD, POST"
 
 
 class Refused(Exception):
@@ -71,47 +130,52 @@ class Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
-def json_answer(content: Any, *, status: int = 200, rows: int = 0) -> Answer:
+def json_answer(content: Any, *, status: int = 200, scored: Scored | None = None) -> Answer:
     """An answer in JSON; numpy arrays are lists."""
-    return Answer(status, orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), rows=rows)
+    return Answer(status, orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), scored=scored)
 
 
 def parse_json(body: bytes) -> Any:
     """Strict JSON: no NaN or Infinity, no invalid UTF-8, bounded depth. Raises Refused (400)."""
+    check_depth(body)
+    return parse_flat_json(body)
+
+
+def check_depth(body: bytes) -> None:
+    """Refuse (400) what is nested more than :data:`DEPTH` deep."""
+    if too_deep(body, DEPTH):
+        raise Refused(400, f"the body is nested more than {DEPTH} deep")
+
+
+def parse_flat_json(body: bytes) -> Any:
+    """:func:`parse_json` for callers who take flat rows only, or else call :func:`check_depth`."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as cause:
         raise Refused(400, f"the body is not valid JSON: {cause}") from None
 
 
-def header(headers: Iterable[Header], name: bytes) -> bytes | None:
-    """The first header of this (lower-case) name."""
-    for key, value in headers:
-        if key == name:
-            return value
-    return None
-
-
-def check_is_json(headers: Iterable[Header]) -> None:
-    """Refuse (415) a body that says it is not plain JSON. Saying nothing is fine."""
-    content_type = header(headers, b"content-type")
-    if content_type is not None and content_type.split(b";")[0].strip().lower() != JSON:
-        raise Refused(415, f"content type is {content_type.decode('latin-1')!r}, must be 'application/json'")
-    encoding = header(headers, b"content-encoding")
+def check_content(known: Mapping[bytes, bytes], types: Sequence[bytes]) -> None:
+    """Refuse (415) a body that says it is of another type, or packed. Saying nothing is fine."""
+    stated = known.get(b"content-type")
+    if stated is not None and stated not in types and stated.split(b";")[0].strip().lower() not in types:
+        wanted = " or ".join(f"'{kind.decode()}'" for kind in types)
+        raise Refused(415, f"content type is {stated.decode('latin-1')!r}, must be {wanted}")
+    encoding = known.get(b"content-encoding")
     if encoding is not None and encoding.strip().lower() != b"identity":
         raise Refused(
             415, f"content encoding {encoding.decode('latin-1')!r} is not accepted; send plain JSON"
         )
 
 
-async def read_body(headers: Iterable[Header], receive: Receive, limits: Limits) -> bytes:
+async def read_body(known: Mapping[bytes, bytes], receive: Receive, limits: Limits) -> bytes:
     """All of the body, read only as far as the limit.
 
     Raises:
         Refused: 413 too large, known from the header or found while reading; 408 too slow.
         Disconnected: The client went away.
     """
-    stated = header(headers, b"content-length")
+    stated = known.get(b"content-length")
     if stated is not None and stated.isdigit() and int(stated) > limits.body_bytes:
         raise _too_large(limits)
     message = await receive()

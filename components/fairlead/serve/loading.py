@@ -1,7 +1,7 @@
 """A folder to a model that is ready to answer: read, verified, opened, warmed.
 
-The folder holds ``manifest.json``, ``schema.json``, the model file, ``reference/`` and, if the model needs
-it, ``code/``::
+The folder holds ``manifest.json``, ``schema.json``, the model file, ``serving.json`` (:mod:`fairlead.serve.rules`),
+``reference/`` and, if the model needs it, ``code/``::
 
     {"format_version": 1, "name": "fraud", "digest": "3f…", "format": "onnx", "model": "model.onnx",
      "trusted": [], "files": {"model.onnx": "SHA-256", "schema.json": "SHA-256", …}}
@@ -20,9 +20,12 @@ import numpy as np
 
 from fairlead.errors import IntegrityError, NotFound
 from fairlead.schema import Field, Schema
+from fairlead.schema.direct import DirectReader
 from fairlead.schema.encode import Encoder
 from fairlead.schema.validate import Validator
 from fairlead.serve.backends import Predict, open_backend
+from fairlead.serve.backends.cpus import usable_cpus
+from fairlead.serve.rules import Rules, read_rules
 
 FORMAT_VERSION = 1
 """The version this runtime was written for. It reads the one before as well, so that a rollback needs no old
@@ -65,12 +68,23 @@ class Manifest:
 class LoadedModel:
     """A verified model that answers."""
 
-    def __init__(self, manifest: Manifest, schema: Schema, predict: Predict) -> None:
+    def __init__(self, manifest: Manifest, schema: Schema, predict: Predict, rules: Rules = Rules()) -> None:  # noqa: B008 - frozen
         self.name = manifest.name
         self.digest = manifest.digest
         self.version = manifest.version
         self.format = manifest.format
         self.schema = schema
+        self.rules = rules
+        self.providers_asked = rules.providers if manifest.format == "onnx" else ()
+        """ONNX Runtime's execution providers as the project wants them, best first; none for other formats."""
+        self.providers_used: tuple[str, ...] = getattr(predict, "providers", ())
+        """Those that this machine has and that run, in the same order."""
+        self.profile: Mapping[str, Any] = {}
+        """What the features looked like in training, as ``reference/profile.json`` has it."""
+        self.reference: Mapping[str, Any] = {}
+        """What the answers looked like on held-out rows, as ``reference/predictions.json`` has it."""
+        self.read = DirectReader(schema)
+        """Request rows to a batch, or None where they need the checks."""
         self.validate = Validator(schema)
         """Request rows to columns and errors."""
         self.encode = Encoder(schema)
@@ -90,10 +104,14 @@ def load(folder: Path) -> LoadedModel:
     verify(folder, manifest)
     schema = read_schema(folder)
     code = folder / CODE
+    rules = read_rules(folder)
     predict = open_backend(
-        manifest.format, folder / manifest.model, schema, manifest.trusted, code if code.is_dir() else None
-    )
-    model = LoadedModel(manifest, schema, predict)
+        manifest.format, folder / manifest.model, schema, manifest.trusted, code if code.is_dir() else None,
+        providers=rules.providers, cpus=usable_cpus(),
+    )  # fmt: skip
+    model = LoadedModel(manifest, schema, predict, rules)
+    model.profile = _read_json(folder / "reference" / "profile.json")
+    model.reference = _read_json(folder / "reference" / "predictions.json")
     _warm(model)
     return model
 
@@ -148,6 +166,19 @@ def read_schema(folder: Path) -> Schema:
         return Schema.from_json((folder / SCHEMA).read_bytes())
     except (OSError, ValueError, KeyError, TypeError) as cause:
         raise IntegrityError(f"{folder / SCHEMA}: is no schema this runtime reads: {cause}") from cause
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    """What a reference file holds; nothing where there is none. IntegrityError if it is no object."""
+    try:
+        record = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except ValueError as cause:
+        raise IntegrityError(f"{path}: not valid JSON: {cause}") from cause
+    if not isinstance(record, dict):
+        raise IntegrityError(f"{path}: must be an object")
+    return record
 
 
 def _sha256(path: Path) -> str:

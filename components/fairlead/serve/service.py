@@ -1,18 +1,20 @@
-"""The same app as a BentoML service, and what BentoML writes into a Bento's metadata.
+"""The application in a BentoML service, and what BentoML writes into a Bento's metadata.
 
 ``service.py`` of a Bento is two lines::
 
     from fairlead.serve.service import service_of
     svc = service_of(Path(__file__).resolve().parent / "bundle")
 
-BentoML puts its own ``/livez``, ``/readyz``, ``/metrics`` and every ``@bentoml.api`` before mounted apps, and
-answers a mount's own path with a redirect. So the app is not mounted: it is the innermost middleware, and
-leaves to BentoML only what describes the service. The ``predict`` method below is what is described; over
-HTTP the app answers in its place, with the same rows and the same predictions.
+Requests come in by the lane (:mod:`fairlead.serve.lane`), which runs in BentoML's worker, in its event loop,
+on a port of its own. BentoML's port keeps BentoML's routes: its probes, its schema, its page and the
+``predict`` method below, for its clients. They are no part of what is counted, logged and limited: keep that
+port private.
 """
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any, Literal, Optional
 
@@ -20,69 +22,72 @@ import bentoml
 import pydantic
 
 from fairlead.schema import Field, Schema
-from fairlead.serve.app import App
-from fairlead.serve.http import Limits, Receive, Refused, Scope, Send
+from fairlead.serve.assembly import Assembly
+from fairlead.serve.environment import Environment
+from fairlead.serve.http import Limits, Refused
 from fairlead.serve.loading import load, read_manifest, read_schema
 from fairlead.serve.predict import Predictor
 
 TIMEOUT_SECONDS = 10
-"""After this BentoML answers 504. A request of the largest size takes a second or two."""
+"""After this BentoML's own route answers 504. A request of the largest size takes a second or two."""
 
 
 def service_of(folder: Path) -> Any:
     """The BentoML service for the model in *folder*, which is loaded when the service starts.
 
+    ``FAIRLEAD_WORKERS`` processes answer on the same port (default 1: scale by pods).
+
     Raises:
         IntegrityError: The manifest or the schema cannot be read, see :func:`fairlead.serve.loading.load`.
+        ProjectError: ``FAIRLEAD_WORKERS`` is no number of processes.
     """
     manifest, schema = read_manifest(folder), read_schema(folder)
-    app = App()
+    workers = workers_of(Environment(os.environ))
+    if workers > 1:
+        # This runs in the supervisor first; its workers inherit the folder in which they add up their counters.
+        os.environ.setdefault("FAIRLEAD_METRICS_FOLDER", tempfile.mkdtemp(prefix="fairlead-metrics-"))
     decorate = bentoml.service(
         name=manifest.name,
         description=f"{manifest.name} {manifest.version} ({manifest.format})",
         labels={"fairlead/digest": manifest.digest[:63], "fairlead/format": manifest.format},
         traffic={"timeout": TIMEOUT_SECONDS},
-        # Each of these costs more than the prediction. The app has counters of its own.
+        workers=workers,
+        # Each of these costs more than a prediction. The lane has counters and traces of its own.
         tracing={"excluded_urls": ".*"},
         logging={"access": {"enabled": False}},
         metrics={"enabled": False},
     )
-    service = decorate(_service_class(folder, app, schema))
-    service.add_asgi_middleware(AppFirst, ours=app)
-    return service
+    return decorate(_service_class(folder, schema, workers))
 
 
-BENTOML_PATHS = frozenset({"/healthz", "/schema.json", "/docs.json"})
-"""Left to BentoML: its clients read them. Not its page at ``/``, which loads scripts from other hosts."""
+def workers_of(env: Environment) -> int:
+    """Read ``FAIRLEAD_WORKERS``. Raises ProjectError."""
+    return env.whole("FAIRLEAD_WORKERS", 1, low=1, high=128)
 
 
-class AppFirst:
-    """ASGI middleware: requests go to *ours*, but for a few paths and the lifespan."""
-
-    def __init__(self, app: Any, ours: App) -> None:
-        self._behind = app
-        self._ours = ours
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on."""
-        is_ours = scope["type"] == "http" and scope["path"] not in BENTOML_PATHS
-        await (self._ours if is_ours else self._behind)(scope, receive, send)
-
-
-def _service_class(folder: Path, app: App, schema: Schema) -> type:
+def _service_class(folder: Path, schema: Schema, workers: int) -> type:
     """The class BentoML makes an instance of in each worker."""
 
     class ModelService:
         """Answers for one model."""
 
         def __init__(self) -> None:
+            self.assembly = Assembly(workers=workers)
             self.model = load(folder)
-            app.attach(self.model)
+
+        @bentoml.on_startup  # type: ignore[untyped-decorator]
+        async def begin(self) -> None:
+            """Open the lane, in the worker's event loop."""
+            await self.assembly.start()
+            await self.assembly.attach(self.model)
 
         @bentoml.on_shutdown  # type: ignore[untyped-decorator]
-        def drain(self) -> None:
-            """Say "not ready" to whoever still asks."""
-            app.drain()
+        async def end(self) -> None:
+            """Drain the lane before the loop closes."""
+            await self.assembly.stop()
+
+        def __is_ready__(self) -> bool:
+            return self.assembly.app.ready
 
     ModelService.predict = _described_method(schema)  # type: ignore[attr-defined]
     return ModelService
@@ -90,15 +95,17 @@ def _service_class(folder: Path, app: App, schema: Schema) -> type:
 
 def _described_method(schema: Schema) -> Any:
     """The ``predict`` that BentoML describes, with types made from the schema; it works in process too."""
+    answer = answer_model(schema)
 
     def predict(self: Any, rows: list[Any]) -> Any:
         """One prediction a row."""
         try:
-            return Predictor(self.model, Limits()).answer([row.model_dump(by_alias=True) for row in rows])
+            said = Predictor(self.model, Limits()).answer([row.model_dump(by_alias=True) for row in rows])
+            return answer.model_validate(said)
         except Refused as refusal:
             raise bentoml.exceptions.InvalidArgument(str(refusal.content)) from None
 
-    predict.__annotations__ = {"rows": list[row_model(schema)], "return": answer_model(schema)}  # type: ignore[misc]
+    predict.__annotations__ = {"rows": list[row_model(schema)], "return": answer}  # type: ignore[misc]
     return bentoml.api(predict)
 
 

@@ -54,6 +54,9 @@ def _named_columns(project: Project) -> Iterator[tuple[str, str]]:
         yield "data.series.value", data.series.value
         yield from (("data.series.by", name) for name in data.series.by)
     yield from (("model.slices", name) for name in project.model.slices)
+    yield from (("serve.log.inputs", name) for name in project.serve.log.inputs or ())
+    if project.serve.log.subject:
+        yield "serve.log.subject", project.serve.log.subject
 
 
 def _unknown_columns(project: Project, contract: Contract) -> Iterator[str]:

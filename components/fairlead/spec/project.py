@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 from fairlead.spec.base import Misfits, SpecModel
 from fairlead.spec.metrics import METRICS, Task, metrics_of
 from fairlead.spec.run import Run
+from fairlead.spec.serve import Serve
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Money = float
@@ -383,6 +384,8 @@ class Project(SpecModel):
     problem: Problem
     data: Data
     model: Model
+    serve: Serve = Serve()
+    """What holds for the model wherever it is served."""
     run: Run = Run()
     """How tasks run as containers on a cluster; a run on a laptop ignores it."""
 

@@ -7,9 +7,9 @@ scraping adds: M-blue-… and M-green-…, and a name that only begins like this
 namespace="{{ .Release.Namespace }}", pod=~"{{ include "fairlead.fullname" . }}-(blue|green)-[a-z0-9]+-[a-z0-9]+"
 {{- end }}
 
-{{/* The same, without the routes that probes and Prometheus ask. */}}
+{{/* The same, without what probes and Prometheus ask, and without copies of requests to the slot that is not live. */}}
 {{- define "model.trafficSeries" -}}
-{{ include "model.podSeries" . }}, route!~"/livez|/readyz|/metrics|/v2/health/.*"
+{{ include "model.podSeries" . }}, route="live", endpoint!~"/livez|/readyz|/metrics|/v2/health/.*"
 {{- end }}
 
 {{/* Share of requests answered with a 5xx: {root, window}. */}}

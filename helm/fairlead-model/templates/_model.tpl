@@ -16,7 +16,7 @@ fairlead.dev/slot: {{ .slot }}
 {{- end }}
 
 {{/* Port the model answers on. */}}
-{{- define "model.port" -}}3000{{- end }}
+{{- define "model.port" -}}8080{{- end }}
 
 {{/* Seconds a stopping pod goes on as before, until nobody sends it new connections. */}}
 {{- define "model.preStopSeconds" -}}
@@ -27,6 +27,18 @@ fairlead.dev/slot: {{ .slot }}
      time-out; 5 more for the process to end. */}}
 {{- define "model.graceSeconds" -}}
 {{- add (include "model.preStopSeconds" .) (int .Values.traffic.timeoutSeconds) 5 -}}
+{{- end }}
+
+{{/* Seconds until all of a stopping pod is killed: the log's shipper is told to end when the server has, and has 30 more. */}}
+{{- define "model.endSeconds" -}}
+{{- add (include "model.graceSeconds" .) (ternary 30 0 .Values.log.enabled) -}}
+{{- end }}
+
+{{/* Whether only those with a key or a token may ask: "true" or "". */}}
+{{- define "model.closed" -}}
+{{- with .Values.access -}}
+{{- if or .keysSecret.name .jwt.jwksUrl .jwt.publicKeySecret.name -}}true{{- end -}}
+{{- end -}}
 {{- end }}
 
 {{/* Fewest pods of the live slot: what is asked for, or what the load test found to be needed, if that is more. */}}

@@ -40,6 +40,12 @@ Wait for them, then ask for a prediction:
 {{- end }}
   helm test {{ $release }} --logs
 {{- end }}
+{{- if and (include "model.exists" .) .Values.log.target }}
+
+What was asked and answered, some {{ int .Values.log.shipEverySeconds }} s later:
+
+  fairlead log show {{ .Values.log.target }}
+{{- end }}
 {{- if and (include "model.exists" .) (eq .Values.traffic.backend "gateway") .Values.traffic.host }}
 
 Requests from outside: POST {{ ternary "https" "http" (empty .Values.traffic.gateway.tls.existingSecret | not) }}://{{ .Values.traffic.host }}

@@ -14,21 +14,27 @@ metadata:
 spec:
   serviceAccountName: {{ include "fairlead.serviceAccountName" .root | quote }}
   automountServiceAccountToken: false
-  terminationGracePeriodSeconds: {{ include "model.graceSeconds" .root }}
+  terminationGracePeriodSeconds: {{ include "model.endSeconds" .root }}
   {{- include "fairlead.podBasics" .root | nindent 2 }}
   {{- include "fairlead.topologySpread" (dict
     "root" .root
     "selector" (include "fairlead.chartLabels" .root | fromYaml)
     "keys" (list "fairlead.dev/slot" "pod-template-hash")) | nindent 2 }}
-  {{- if .bundle.uri }}
+  {{- if or .bundle.uri $values.log.enabled }}
   initContainers:
+    {{- if .bundle.uri }}
     - {{ include "model.fetchContainer" . | indent 6 | trim }}
+    {{- end }}
+    {{- if $values.log.enabled }}
+    - {{ include "model.shipContainer" .root | indent 6 | trim }}
+    {{- end }}
   {{- end }}
   containers:
     - {{ include "model.serveContainer" . | indent 6 | trim }}
   volumes:
     {{- include "fairlead.volumes" .root | nindent 4 }}
     {{- include "model.bundleVolume" .bundle | nindent 4 }}
+    {{- include "model.servingVolumes" .root | nindent 4 }}
 {{- end }}
 
 {{- define "model.podLabels" -}}
@@ -52,7 +58,7 @@ spec:
 {{- merge $own .root.Values.podAnnotations | toYaml -}}
 {{- end }}
 
-{{/* Fetches and verifies the bundle. The only container that sees the store's credentials. It leaves the folder complete or
+{{/* Fetches and verifies the bundle. Beside the log's shipper the only container that sees the store's credentials. It leaves the folder complete or
      absent by renaming, so the folder is one inside the volume, and the server mounts that one. */}}
 {{- define "model.fetchContainer" -}}
 name: fetch
@@ -84,20 +90,42 @@ command:
   - bentoml
   - serve
   - /bundle/bento
-  - --host=0.0.0.0
-  - --port={{ include "model.port" . }}
-  # Longer than the gateway's, so that only the gateway closes idle connections.
-  - --timeout-keep-alive={{ add (int $traffic.gatewayKeepAliveSeconds) 5 }}
+  # BentoML's own routes, for this pod alone; requests come in by the port http.
+  - --host=127.0.0.1
+  - --port=3000
 env:
   - name: BENTOML_HOME
     value: /tmp/bentoml
-  # The time-out is the service's own; `bentoml serve --timeout` has no effect on it.
-  - name: BENTOML_CONFIG_OPTIONS
-    value: services.{{ .bundle.name }}.traffic.timeout={{ int $traffic.timeoutSeconds }}
+  - name: FAIRLEAD_PORT
+    value: {{ include "model.port" . | quote }}
+  # Longer than the gateway's, so that only the gateway closes idle connections.
+  - name: FAIRLEAD_KEEP_ALIVE_SECONDS
+    value: {{ add (int $traffic.gatewayKeepAliveSeconds) 5 | quote }}
+  - name: FAIRLEAD_LIMIT_SECONDS
+    value: {{ int $traffic.timeoutSeconds | quote }}
+  # A stopping pod takes no new requests when it is told to end (preStop comes first), and waits for the longest one.
+  - name: FAIRLEAD_GRACE_SECONDS
+    value: {{ int $traffic.timeoutSeconds | quote }}
+  - name: FAIRLEAD_SLOT
+    valueFrom:
+      fieldRef: {fieldPath: "metadata.labels['fairlead.dev/slot']"}
+  - name: FAIRLEAD_POD
+    valueFrom:
+      fieldRef: {fieldPath: metadata.name}
+  - name: FAIRLEAD_POD_UID
+    valueFrom:
+      fieldRef: {fieldPath: metadata.uid}
+  {{- include "model.servingEnv" .root | nindent 2 }}
   {{- include "fairlead.env" .root | nindent 2 }}
 ports:
   - name: http
     containerPort: {{ include "model.port" . }}
+  {{- with .root.Values.serving.grpc }}
+  {{- if .enabled }}
+  - name: grpc
+    containerPort: {{ int .port }}
+  {{- end }}
+  {{- end }}
 lifecycle:
   preStop:
     sleep:
@@ -111,6 +139,7 @@ terminationMessagePolicy: FallbackToLogsOnError
 volumeMounts:
   {{- include "fairlead.mounts" .root | nindent 2 }}
   {{- include "model.bundleMount" .bundle | nindent 2 }}
+  {{- include "model.servingMounts" .root | nindent 2 }}
 {{- end }}
 
 {{/* Ready: the model is loaded and warmed. Live: the process answers; it is asked rarely and forgiven twice, because a restart

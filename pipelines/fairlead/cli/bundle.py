@@ -122,13 +122,14 @@ def values(
     ] = "champion",
     project: ProjectFolder = Path(),
 ) -> None:
-    """Print the values that the chart of a model needs to serve a version, as YAML."""
+    """Print the values that the chart of a model needs to serve a version, as YAML: the bundle, and what a load test found."""
     place = place_of(project)
     version = place.registry().find(place.project().name, which)
-    say("bundle:")
-    for key, value in chart_values(place, version).items():
-        # As JSON: Helm reads YAML 1.1, in which a bare `n` is false and a bare 1e5 is a number.
-        say(f"  {key}: {json.dumps(value, ensure_ascii=False)}")
+    for section, entries in {"bundle": chart_values(place, version), **load_values(place, version)}.items():
+        say(f"{section}:")
+        for key, value in entries.items():
+            # As JSON: Helm reads YAML 1.1, in which a bare `n` is false and a bare 1e5 is a number.
+            say(f"  {key}: {json.dumps(value, ensure_ascii=False)}")
 
 
 def chart_values(place: Place, version: ModelVersion) -> dict[str, Any]:
@@ -147,3 +148,12 @@ def chart_values(place: Place, version: ModelVersion) -> dict[str, Any]:
         "format": record["format"],
         "probe": {"rows": examples["rows"][:1]},
     }
+
+
+def load_values(place: Place, version: ModelVersion) -> dict[str, dict[str, Any]]:
+    """What the load test found a pod to need, as sections of the chart's values; none if there was none, or it found no rate."""
+    from fairlead.bundle.load import capacity
+    from fairlead.bundle.verify import CAPACITY
+
+    file = place.bundle(version.digest, version.uri) / CAPACITY
+    return capacity.chart_values(capacity.Capacity.from_json(file.read_bytes())) if file.is_file() else {}

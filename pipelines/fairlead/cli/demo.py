@@ -95,9 +95,9 @@ def serving(folder: Path, seconds: float = 60.0) -> Iterator[str]:
     """
     import os
 
-    from fairlead.adapters.bentos import serve_command
+    from fairlead.adapters.bentos import free_port, serve_command
 
-    port = _free_port()
+    port = free_port()
     arguments, environment = serve_command(folder, port=port, host="127.0.0.1")
     log = folder.parent / f".serve-{port}.log"
     started = time.monotonic()
@@ -129,14 +129,6 @@ def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path, seco
             time.sleep(0.1)
     last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
     raise ServiceError("the server did not get ready:\n" + "\n".join(last))
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _post(url: str, body: Any) -> Any:

@@ -9,6 +9,7 @@ import sys
 import typer
 
 from fairlead.cli import (
+    bench,
     bundle,
     check,
     compile,  # noqa: A004
@@ -16,6 +17,7 @@ from fairlead.cli import (
     demo,
     driver,
     init,
+    log,
     models,
     plan,
     push,
@@ -43,6 +45,8 @@ for verb in (init, check, plan, run, serve, demo, push, compile, runs, driver):
 app.add_typer(data.app, name="data")
 app.add_typer(models.app, name="models")
 app.add_typer(bundle.app, name="bundle")
+app.add_typer(log.app, name="log")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

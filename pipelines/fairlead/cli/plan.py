@@ -10,6 +10,7 @@ from fairlead.cli.show import say, table
 
 if TYPE_CHECKING:
     from fairlead.runners.planning import RunInputs
+    from fairlead.spec import Contract, Project
 
 NAME = "plan"
 EXAMPLES = "Example:  fairlead plan"
@@ -34,8 +35,26 @@ def show_plan(place: Place) -> None:
         f"search: {search.trials} trials × {search.folds} folds, {search.method}, {search.workers} worker(s); "
         f"{len(spec.model.candidates)} candidate(s) and a baseline; {len(spec.model.gates)} gate(s)"
     )
+    say(log_weight(spec, place.contract(spec)))
     if last is not None and not any(step.runs for step in steps):
         say(f"a run would give bundle {last.bundle[:16]} again")
+
+
+def log_weight(spec: Project, contract: Contract) -> str:
+    """What the prediction log will weigh, in words; per 100 requests a second where nobody says how many there will be."""
+    from fairlead.monitor.volume import volume
+
+    rules, capacity = spec.serve.log, spec.serve.capacity
+    rate = (capacity.expected_rate if capacity else None) or 100.0
+    named = {name: keeping for name, keeping in (rules.inputs or {}).items() if name in contract.columns}
+    kept = [contract.columns[name].type for name, keeping in named.items() if keeping == "keep"]
+    hashed = sum(keeping == "hash" for keeping in named.values()) + bool(rules.subject)
+    a_day = volume(rate, kept, hashed, rules.sample)
+    inputs = f"{len(kept) + hashed} field(s) of input" if kept or hashed else "no inputs"
+    return (
+        f"prediction log, where one is kept: {a_day.parquet:.2g} GB a day at {rate:g} requests a second, with {inputs} "
+        f"({a_day.lines:.2g} GB as lines, until they are shipped)"
+    )
 
 
 def present_inputs(place: Place) -> RunInputs:

@@ -13,13 +13,13 @@ from fairlead.cli.options import Place, ProjectFolder, place_of
 from fairlead.cli.show import say
 
 NAME = "serve"
-EXAMPLES = "Examples:  fairlead serve   |   fairlead serve --version 3 --port 8080"
+EXAMPLES = "Examples:  fairlead serve   |   fairlead serve --version 3 --port 9000"
 
 
 def command(
     project: ProjectFolder = Path(),
     version: Annotated[int | None, typer.Option(help="Version to serve. Default: the champion.")] = None,
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 3000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")] = 8080,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
 ) -> None:
     """Serve the champion, or another version, with BentoML until interrupted."""

@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from fairlead.adapters.bentos import BentomlBuilder, open_bundle, serve_command
+from fairlead.adapters.load import serving
 from fairlead.adapters.store import FolderStore
 from fairlead.bundle import stage
 from fairlead.bundle.layout import build_options, requirements_of
@@ -31,6 +32,7 @@ from fairlead.heldout import save_heldout
 from fairlead.records import Bundle, Candidate, ModelVersion
 from fairlead.schema import Batch, Field, Output, Schema
 from fairlead.serve.backends import open_backend
+from fairlead.spec.serve import Serve
 
 pytestmark = pytest.mark.xdist_group("bentos")  # they share what takes seconds to build
 
@@ -153,7 +155,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> FolderStore:
 
 
 def bundle_of(record: Candidate, store: FolderStore, root: Path) -> Bundle:
-    project = SimpleNamespace(name="sums", problem=SimpleNamespace(owner="me"))
+    project = SimpleNamespace(name="sums", problem=SimpleNamespace(owner="me"), serve=Serve())
     workspace: Any = SimpleNamespace(project=project, digest="p" * 64)
     tracker: Any = SimpleNamespace(
         run_id="r", params=nothing, metrics=nothing, tags=nothing, artifact=nothing
@@ -161,7 +163,7 @@ def bundle_of(record: Candidate, store: FolderStore, root: Path) -> Bundle:
     registry: Any = SimpleNamespace(register=lambda *_: SimpleNamespace(version=1, aliases=()))
     progress: Any = SimpleNamespace(note=nothing)
     return stage.run(
-        workspace, record, BentomlBuilder(), open_backend, store, registry, tracker, progress,
+        workspace, record, BentomlBuilder(), open_backend, serving, store, registry, tracker, progress,
         root / "out", root / "page.html",
     )  # fmt: skip
 

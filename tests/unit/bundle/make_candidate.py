@@ -28,11 +28,13 @@ from sklearn.preprocessing import StandardScaler
 
 from fairlead.bundle.exports import Export, export, read_trained
 from fairlead.bundle.layout import Contents, requirements_of, write_source
+from fairlead.bundle.serving import serving_record
 from fairlead.heldout import save_heldout
 from fairlead.records import Candidate
 from fairlead.schema import Batch, Field, Output, Schema
 from fairlead.schema.answers import answers_of
 from fairlead.serve.backends import open_backend
+from fairlead.spec.serve import Serve
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def export_candidate(record: Candidate, folder: Path, *, all_formats: bool = Fal
 def contents_of(record: Candidate, exported: Export, name: str = "test") -> Contents:
     return Contents(
         name, exported.format, exported.file, Path(record.path), exported.trusted, record.dataset,
-        requirements_of(exported.format),
+        requirements_of(exported.format), serving_record(Serve()),
     )  # fmt: skip
 
 

@@ -1,21 +1,25 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.unit.bundle.queueing import Queue
 
 from fairlead.adapters.store import FolderStore
 from fairlead.bundle import stage
-from fairlead.bundle.verify import verify
-from fairlead.errors import ExportError, IntegrityError
+from fairlead.bundle.verify import CAPACITY, verify
+from fairlead.errors import ExportError, GateFailed, IntegrityError
 from fairlead.records import Bundle, ModelVersion
 from fairlead.serve.backends import open_backend
+from fairlead.serve.rules import read_rules
+from fairlead.spec.serve import Serve
 
 
 @dataclass
@@ -26,6 +30,9 @@ class Surroundings:
     events: list[str] = field(default_factory=list)
     fails: bool = False
     run_id: str = "run-1"
+    serve: Serve = field(default_factory=Serve)
+    service: float = 1e-3
+    """Seconds that a server takes for a request in a load test."""
 
     @property
     def store(self) -> FolderStore:
@@ -39,6 +46,13 @@ class Surroundings:
             raise ExportError("no space for a Bento")
         shutil.copytree(source, out / "src")
         (out / "bento.yaml").write_text(f"version: {version}\nbuilt: {len(self.events)}\n")
+
+    # -- StartUnderLoad
+
+    @contextlib.contextmanager
+    def start_under_load(self, bundle: Path) -> Iterator[Queue]:
+        self.events.append(f"serve {verify(bundle).digest[:16]}")
+        yield Queue(self.service)
 
     # -- Registry
 
@@ -62,11 +76,11 @@ class Surroundings:
     def note(self, text: str) -> None: ...
 
     def run(self, candidate: Any, out: str = "out") -> Bundle:
-        project = SimpleNamespace(name="cancer", problem=SimpleNamespace(owner="clinic"))
+        project = SimpleNamespace(name="cancer", problem=SimpleNamespace(owner="clinic"), serve=self.serve)
         workspace: Any = SimpleNamespace(project=project, digest="p" * 64)
         here: Any = self
         return stage.run(
-            workspace, candidate, here, open_backend, self.store, here, here, here,
+            workspace, candidate, here, open_backend, self.start_under_load, self.store, here, here, here,
             self.root / out, self.root / "page.html",
         )  # fmt: skip
 
@@ -136,10 +150,55 @@ def test_attestations_name_the_digest_and_are_not_in_it(
     assert provenance["digest"] == bundle.digest
     assert provenance["run"] == "run-1"
     assert {path.name for path in attestations.iterdir()} == {
-        "candidate.json", "contents.json", "evaluation.json", "gates.json", "parity.json", "provenance.json",
+        "accelerator.json", "candidate.json", "contents.json", "evaluation.json", "gates.json", "parity.json",
+        "provenance.json",
     }  # fmt: skip
     manifest = json.loads((around.root / "out" / "bento" / "src" / "bundle" / "manifest.json").read_text())
     assert not any("attestations" in name for name in (*manifest["files"], *manifest["code"]))
+
+
+def test_a_bundle_that_bears_the_load_is_kept_with_what_it_bears(
+    around: Surroundings, candidate_of: Candidates
+) -> None:
+    around.serve = Serve.model_validate({"capacity": {"at_least": 500}})
+    bundle = around.run(candidate_of("linear"))
+    assert [event.split()[0] for event in around.events] == ["build", "serve", "register"]
+    kept = json.loads((around.store.path("bundles", bundle.digest) / CAPACITY).read_text())
+    assert kept["bundle"] == bundle.digest
+    assert 500 < kept["rate"] < 1000
+    assert verify(around.root / "out").digest == bundle.digest
+
+
+def test_a_bundle_that_bears_too_little_is_neither_kept_nor_registered(
+    around: Surroundings, candidate_of: Candidates
+) -> None:
+    around.serve = Serve.model_validate({"capacity": {"at_least": 5_000}})
+    with pytest.raises(GateFailed, match="5,000 requests a second per pod"):
+        around.run(candidate_of("linear"))
+    assert [event.split()[0] for event in around.events] == ["build", "serve"]
+    assert not (around.root / "store" / "bundles").exists()
+
+
+def test_what_a_kept_bundle_bears_is_not_measured_again(
+    around: Surroundings, candidate_of: Candidates
+) -> None:
+    around.serve = Serve.model_validate({"capacity": {"at_least": 500}})
+    around.run(candidate_of("linear"))
+    around.run(candidate_of("linear"), out="again")
+    assert [event.split()[0] for event in around.events] == ["build", "serve", "register", "register"]
+
+
+@pytest.mark.parametrize("kind", ["linear", "custom"])
+def test_batching_is_decided_by_measurement_and_the_rule_is_in_the_bundle_with_its_evidence(
+    around: Surroundings, candidate_of: Candidates, kind: str
+) -> None:
+    around.serve = Serve(batching="auto")
+    bundle = around.run(candidate_of(kind))
+    told = json.loads((around.root / "out" / "attestations" / "batching.json").read_text())
+    rules = read_rules(around.root / "out" / "bento" / "src" / "bundle")
+    assert told["digest"] == bundle.digest
+    assert told["batching"] == (None if rules.batching is None else asdict(rules.batching))
+    assert (rules.batching is not None) == (bundle.format == "skops")
 
 
 def test_another_run_id_gives_the_same_bundle(tmp_path: Path, candidate_of: Candidates) -> None:

@@ -21,7 +21,9 @@ from fairlead.adapters.registry import MlflowRegistry
 from fairlead.adapters.settings import Settings
 from fairlead.adapters.store import FolderStore
 from fairlead.adapters.tracking import MlflowTracker
-from fairlead.bundle.verify import verify
+from fairlead.bundle.load.capacity import Measured, capacity_of
+from fairlead.bundle.load.search import Outcome
+from fairlead.bundle.verify import CAPACITY, verify
 from fairlead.cli import bundle as verb
 from fairlead.errors import IntegrityError, NotFound, ProjectError
 from fairlead.records import Bundle
@@ -216,6 +218,19 @@ def test_the_values_name_the_bundle_and_one_row_to_try(
             "probe": {"rows": [{"age": 30}]},
         }
     }
+
+
+def test_what_a_load_test_found_is_among_the_values(
+    registered: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Measured(Outcome.FOUND, 10_000.0, 20.0, 19.0, 22.0, 98e-6, 150 * 2**20)
+    made = capacity_of(found, bundle=registered.digest, objective_ms=50.0, machine={}, expected_rate=20_000.0)
+    kept = FolderStore(tmp_path / ".fairlead" / "store").path("bundles", registered.digest)
+    (kept / CAPACITY).write_text(made.to_json())
+    verb.values("champion", tmp_path)
+    printed = yaml.safe_load(capsys.readouterr().out)
+    assert printed["capacity"] == {"cpu": "1000m", "memory": "192Mi", "replicas": 3}
+    assert printed["scale"] == {"cpuPercent": 68}
 
 
 def test_a_version_that_is_not_there_is_named_with_the_aliases_that_are(

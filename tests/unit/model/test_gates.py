@@ -6,8 +6,7 @@ import math
 
 import pytest
 
-from fairlead.model.evaluation import ChampionComparison, Difference
-from fairlead.model.gates import judge, lets_through
+from fairlead.gates import ChampionComparison, Difference, judge, lets_through
 from fairlead.records import GateResult, Outcome
 from fairlead.spec.project import Gate
 

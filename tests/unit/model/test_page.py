@@ -9,8 +9,8 @@ from html import unescape
 import pytest
 from tests.unit.model.evaluations import EVALUATED, two_classes_evaluated
 
-from fairlead.model.evaluation import ChampionComparison, Difference, ThresholdChoice
-from fairlead.model.gates import judge
+from fairlead.gates import ChampionComparison, Difference, judge
+from fairlead.model.evaluation import ThresholdChoice
 from fairlead.model.importance import FieldImportance
 from fairlead.model.learning import LearningPoint, LearningVerdict
 from fairlead.model.page import ModelReport, compose, render

@@ -25,6 +25,9 @@ def open_backend(
     schema: Schema,
     trusted: Sequence[str] = (),
     code: Path | None = None,
+    *,
+    providers: Sequence[str] = (),
+    cpus: float = 1.0,
 ) -> Predict:
     """Open a model file.
 
@@ -34,6 +37,10 @@ def open_backend(
         schema: What goes in and what comes out.
         trusted: skops: types beyond its own list that the file may hold.
         code: skops: folder of the project's own package, put on the import path.
+        providers: onnx: execution providers, best first; none: the CPU.
+        cpus: onnx: CPUs that a heavy model may use.
+
+    The function that is returned has an attribute ``providers``, those in use, if its runtime has such a thing.
 
     Raises:
         IntegrityError: There is no such format, or the file cannot be opened as what it claims to be.
@@ -42,7 +49,8 @@ def open_backend(
         raise IntegrityError(f"model format {format!r} is not one of {', '.join(FORMATS)}")
     backend = importlib.import_module(f"fairlead.serve.backends.{format}")
     try:
-        predict: Predict = backend.open_model(file, schema, trusted, code)
+        own = {"providers": providers, "cpus": cpus} if format == "onnx" else {}
+        predict: Predict = backend.open_model(file, schema, trusted, code, **own)
     except FairleadError:
         raise
     except Exception as cause:  # each library has errors of its own; all mean the same here

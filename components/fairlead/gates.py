@@ -31,14 +31,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
-from fairlead.model.evaluation import ChampionComparison, Difference
 from fairlead.records import GateResult, Outcome
 from fairlead.report.numbers import number
 from fairlead.spec.metrics import METRICS
 from fairlead.spec.project import Gate
 
 _EQUAL = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """This model against the champion on the same rows."""
+
+    this: float
+    champion: float
+    low: float | None
+    """Paired 95 % bootstrap interval of *this minus champion*."""
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionComparison:
+    """This model and the registered champion, both asked about the same test rows."""
+
+    version: str
+    rows: int
+    differences: Mapping[str, Difference]
+    reason: str = ""
+    """Why the champion could not be asked; then there are no differences."""
 
 
 def judge(

@@ -1,0 +1,1 @@
+"""Requests that are asked again of another server: ``copies`` sends them, ``client`` is how, ``pairs`` compares."""

@@ -1,0 +1,1 @@
+"""OpenTelemetry: ``settings`` says whether, and brings nothing; ``spans`` makes and sends spans."""
