@@ -16,7 +16,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from fairlead.schema import Output
 from fairlead.schema.answers import labels_of
-from fairlead.serve import predictions
+from fairlead.serve.metrics import predictions
 from fairlead.serve.metrics.counters import Reading, Store
 from fairlead.serve.metrics.exposition import OPENMETRICS, text_of
 from fairlead.serve.metrics.predictions import PredictionCounts, bin_edges

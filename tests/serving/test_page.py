@@ -19,13 +19,13 @@ import pytest
 import uvicorn
 
 from fairlead.schema import Field, Output, Schema
-from fairlead.serve import page
 from fairlead.serve.app import App
 from fairlead.serve.explain.explainer import Explainer
 from fairlead.serve.feedback import Feedback
 from fairlead.serve.http import Answer, Limits, Request, Route
 from fairlead.serve.loading import LoadedModel, Manifest, load
 from fairlead.serve.metrics.registry import Metrics
+from fairlead.serve.page import handler as page
 from fairlead.serve.page.handler import handler_of, render
 from fairlead.serve.predict import Predictor
 

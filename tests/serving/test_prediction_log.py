@@ -24,6 +24,7 @@ from fairlead.serve.http import Answer, Request, Scored
 from fairlead.serve.log.files import SegmentName, finish_dead, keep_within, writers
 from fairlead.serve.log.prediction_log import LogSettings, PredictionLog
 from fairlead.serve.log.privacy import Hasher, Privacy, subject_hasher
+from fairlead.serve.log.records import Recorder
 from fairlead.serve.log.writer import Bounds
 from fairlead.serve.metrics.registry import Metrics
 from fairlead.serve.rules import LogRules
@@ -587,3 +588,14 @@ def test_a_torn_last_line_costs_one_record(tmp_path: Path, torn: bytes) -> None:
     reading = read_lines(path.read_bytes().splitlines())
     assert [record["seq"] for record in reading.records] == [1, 2]
     assert reading.torn == bool(torn)
+
+
+def test_a_record_names_the_trace_of_its_request() -> None:
+    recorder = Recorder({"pod": "p", "epoch": "e", "slot": "", "bundle": "b"}, Privacy(LogRules(), None))
+    parent = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+    made = [
+        recorder.prediction(1, 0.0, "a", "live", "", [{}], np.zeros((1, 1)), 0.1, headers)
+        for headers in ([parent], [])
+    ]
+
+    assert [record.get("trace") for record in made] == ["0af7651916cd43dd8448eb211c80319c", None]

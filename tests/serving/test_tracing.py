@@ -16,11 +16,12 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from fairlead.errors import ProjectError
-from fairlead.serve import spans
 from fairlead.serve.environment import Environment
 from fairlead.serve.http import Answer, Header, Request, Scored
 from fairlead.serve.metrics.registry import Metrics
-from fairlead.serve.tracing.settings import trace_id, tracing_of
+from fairlead.serve.tracing import spans
+from fairlead.serve.tracing.context import trace_id
+from fairlead.serve.tracing.settings import tracing_of
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 SAMPLED, UNSAMPLED = f"00-{TRACE}-{SPAN}-01".encode(), f"00-{TRACE}-{SPAN}-00".encode()

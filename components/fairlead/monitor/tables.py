@@ -33,8 +33,8 @@ _WHO = [
 
 SCHEMAS: Mapping[str, pa.Schema] = {
     "predictions": pa.schema([
-        ("id", pa.string()), ("row", pa.int32()), *_WHO, ("route", _NAME), ("caller", pa.string()), ("subject", pa.string()),
-        ("inputs", pa.string()), ("answer", pa.list_(pa.float64())), ("seconds", pa.float64()),
+        ("id", pa.string()), ("row", pa.int32()), *_WHO, ("route", _NAME), ("caller", pa.string()), ("trace", pa.string()),
+        ("subject", pa.string()), ("inputs", pa.string()), ("answer", pa.list_(pa.float64())), ("seconds", pa.float64()),
     ]),
     "feedback": pa.schema([
         ("id", pa.string()), ("row", pa.int32()), *_WHO, ("received", _TIME), ("label", pa.string()), ("value", pa.float64()),
@@ -83,7 +83,7 @@ def _who(record: Record) -> dict[str, Any]:
 
 
 def _predictions(record: Record) -> Iterator[dict[str, Any]]:
-    common = _who(record) | {name: record.get(name) for name in ("id", "route", "caller", "seconds")}
+    common = _who(record) | {name: record.get(name) for name in ("id", "route", "caller", "trace", "seconds")}
     for number, row in enumerate(record["rows"]):
         inputs = _to_json(row["inputs"]) if "inputs" in row else None
         yield common | {

@@ -200,7 +200,17 @@ class PredictionLog:
             return
         rows = scored.rows
         size = len(request.body) + _ROW_BYTES * len(rows)
-        what = (number, at, identity, request.route, request.caller, rows, scored.answers, seconds)
+        what = (
+            number,
+            at,
+            identity,
+            request.route,
+            request.caller,
+            rows,
+            scored.answers,
+            seconds,
+            request.headers,
+        )
         self._put(self._prediction, what, size)
 
     def feedback(self, record: Mapping[str, Any]) -> bool:

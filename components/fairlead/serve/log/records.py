@@ -3,7 +3,8 @@
 ========================  =========================================================================
 of every record           ``kind``, ``pod``, ``epoch``, ``seq``, ``at``, ``slot``, ``bundle``
 ``prediction``            ``id``, ``route``, ``seconds``, ``rows``: a list of ``{subject?, inputs?, answer}``;
-                          ``caller`` hashed, where callers are told apart and there is a salt
+                          ``trace`` where it belongs to one; ``caller`` hashed, where callers are told apart and there
+                          is a salt
 ``feedback``              ``id``, ``row``, ``label``, ``at`` (when the label became known), ``received``
 ``pair``                  as :func:`fairlead.serve.shadow.pairs.pair_record` says
 ``worker``                ``event``: ``begin`` (``seq`` 0), ``end`` or ``killed`` (``seq`` is the last given out)
@@ -14,11 +15,13 @@ Times are Unix times in seconds; an answer is the row of :mod:`fairlead.schema.a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from fairlead.serve.http import Header
 from fairlead.serve.log.privacy import Privacy
+from fairlead.serve.tracing.context import trace_id
 
 _YEAR_10000 = 253_402_300_800
 
@@ -42,6 +45,7 @@ class Recorder:
         rows: Any,
         answers: Any,
         seconds: float,
+        headers: Iterable[Header] = (),
     ) -> dict[str, Any]:
         """A scored request."""
         record = {
@@ -49,6 +53,8 @@ class Recorder:
             "slot": self._slot, "bundle": self._bundle, "route": route, "seconds": seconds,
             "rows": self._privacy.rows(rows, answers.tolist()),
         }  # fmt: skip
+        if trace := trace_id(headers):
+            record["trace"] = trace
         if caller and (hashed := self._privacy.caller(caller)):
             record["caller"] = hashed
         return record

@@ -1,1 +1,4 @@
-"""Requests that are asked again of another server: ``copies`` sends them, ``client`` is how, ``pairs`` compares."""
+"""Requests that are asked again of another server.
+
+``copies`` sends them, by ``client``; ``pairs`` compares the answers; ``failures`` is why there was none.
+"""

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from fairlead.serve.shadow.copies import Failed
+from fairlead.serve.shadow.failures import Failed
 from fairlead.serve.v2.binary import JSON_LENGTH
 
 logger = logging.getLogger("fairlead.serve")

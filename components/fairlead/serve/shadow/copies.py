@@ -44,6 +44,7 @@ from fairlead.serve.environment import Environment
 from fairlead.serve.guards.access.watched import Watched
 from fairlead.serve.http import Answer, Request
 from fairlead.serve.metrics.registry import Metrics
+from fairlead.serve.shadow.failures import Failed
 from fairlead.serve.shadow.pairs import (
     Reading,
     Unreadable,
@@ -129,21 +130,6 @@ class Copy:
     def size(self) -> int:
         """Bytes it holds while it waits."""
         return len(self.request.body) + int(self.answers.nbytes)
-
-
-class Failed(Exception):
-    """A call that brought no answer to compare, by its reason."""
-
-    def __init__(self, reason: str, status: int = 0) -> None:
-        """``reason`` is one of size, timeout, error and status; ``status`` that of a complete answer."""
-        super().__init__(reason)
-        self.reason = reason
-        self.status = status
-
-    @property
-    def says_overload(self) -> bool:
-        """Whether calling less may help the other server. An answer of status 422 came in good time."""
-        return self.reason in ("timeout", "error") or self.status == 429 or self.status >= 500
 
 
 class Circuit:

@@ -1,1 +1,4 @@
-"""OpenTelemetry: ``settings`` says whether, and brings nothing; ``spans`` makes and sends spans."""
+"""OpenTelemetry.
+
+``settings`` says whether, and brings nothing; ``spans`` makes and sends spans; ``context`` reads a request's.
+"""

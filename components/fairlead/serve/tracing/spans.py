@@ -17,7 +17,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from fairlead.serve.http import Answer, Request
 from fairlead.serve.metrics.counters import Counter
 from fairlead.serve.metrics.registry import Metrics
-from fairlead.serve.tracing.settings import traceparent
+from fairlead.serve.tracing.context import traceparent
 
 WAITING = 2048
 """Spans that may wait for their export, about 4 MB."""
