@@ -124,7 +124,7 @@ def in_mlflow(platform: Platform, code: str) -> str:
 
 def upgraded(platform: Platform, version: int = 3, **changes: Any) -> str:
     """Upgrade the release so that new MLflow pods start; gives what their init container said."""
-    platform.install(version=version, podAnnotations={"upgrade": uuid.uuid4().hex[:6]}, **changes)
+    platform.install(version=version, podAnnotations={"upgrade": f"run-{uuid.uuid4().hex[:6]}"}, **changes)
     newest = max(servers(platform), key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
     return platform.home.kubectl("logs", newest["metadata"]["name"], "-c", "prepare")
 
