@@ -48,7 +48,7 @@ def test_telemetry_is_off_in_every_image(name: str, value: str) -> None:
 
 def test_only_the_serving_images_and_mlflow_open_a_port() -> None:
     assert {name: re.findall(r"^EXPOSE (\d+)", body, re.MULTILINE) for name, body in STAGES.items() if "EXPOSE" in body} == {
-        "serve": ["3000"], "serve-sklearn": ["3000"], "mlflow": ["5000"],
+        "serve": ["8080"], "serve-sklearn": ["8080"], "mlflow": ["5000"],
     }  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def manifest_of(source: Path) -> dict[str, Any]:
 
 def test_the_bundle_folder_holds_model_schema_reference_and_manifest(source_of: Sources) -> None:
     assert names_below(source_of("linear") / "bundle") == {
-        "manifest.json", "model.onnx", "schema.json", "reference/profile.json", "reference/predictions.json",
+        "manifest.json", "model.onnx", "schema.json", "serving.json", "reference/profile.json", "reference/predictions.json",
     }  # fmt: skip
 
 

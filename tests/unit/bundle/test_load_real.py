@@ -27,7 +27,7 @@ from fairlead.cli.main import app
 from fairlead.errors import ServiceError
 from fairlead.records import Bundle
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

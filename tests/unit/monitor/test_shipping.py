@@ -151,7 +151,7 @@ def run_until(step: int, folder: Path, target: str, size: int = 3000) -> int:
     return subprocess.run(command, capture_output=True, timeout=60, check=False).returncode
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_shipper_killed_at_every_step_loses_and_doubles_nothing(tmp_path: Path) -> None:
     """One folder: each run is killed one step further into its work than the last one, until one gets through."""
     folder, tree = tmp_path / "log", FolderTree(tmp_path / "target")
