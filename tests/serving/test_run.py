@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 ROW = {
     "amount": 12.5,
@@ -82,3 +83,16 @@ def test_without_a_drain_sigterm_ends_the_process(serve: Callable[..., Any], fra
     served = serve(fraud_folder)
     served.process.send_signal(signal.SIGTERM)
     assert served.process.wait(timeout=10) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize("signals", [[signal.SIGTERM], [signal.SIGTERM] * 2, [signal.SIGINT]])
+def test_a_server_that_is_told_to_stop_ends_without_a_complaint(
+    serve: Callable[..., Any], fraud_folder: Path, signals: list[signal.Signals]
+) -> None:
+    process = serve(fraud_folder, "--drain", "0.2").process
+    for number in signals:
+        process.send_signal(number)
+        time.sleep(0.05)
+
+    assert process.wait(timeout=10) == 0
+    assert "Traceback" not in process.stderr.read()

@@ -167,12 +167,12 @@ class Assembly:
             await asyncio.sleep(self.settings.drain_seconds)
         await self.end()
 
-    async def end(self) -> None:
-        """Finish what is in flight, and write out; at once, and as often as it is called."""
+    async def end(self, *, at_once: bool = False) -> None:
+        """Finish what is in flight (unless *at_once*), and write out; as often as it is called."""
         self.app.drain()
-        await self.lane.stop()
+        await self.lane.stop(at_once=at_once)
         if self._grpc is not None:
-            await self._grpc.stop(self.settings.grace_seconds)
+            await self._grpc.stop(0.0 if at_once else self.settings.grace_seconds)
         if self._shadow is not None:
             await self._shadow.stop()
         if self._log is not None:

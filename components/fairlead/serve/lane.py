@@ -103,11 +103,12 @@ class Lane:
         if self._serving.done():
             await self._serving
 
-    async def stop(self) -> None:
-        """Take no new connections, finish what is in flight, and end."""
+    async def stop(self, *, at_once: bool = False) -> None:
+        """Take no new connections, finish what is in flight (unless *at_once*), and end."""
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
-            await self._serving
+            self._server.force_exit |= at_once
+            await asyncio.wait([self._serving])  # whoever gives up waiting does not end the server by it
 
     async def wait(self) -> None:
         """Return when the lane has ended."""

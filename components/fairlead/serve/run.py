@@ -45,7 +45,7 @@ async def _serve(folder: Path, assembly: Assembly) -> None:
         await told.once.wait()
         await _first(assembly.stop(), told.again.wait())
     finally:
-        await assembly.end()
+        await assembly.end(at_once=told.again.is_set())
 
 
 async def _first(*waiting: Coroutine[object, object, object]) -> None:
