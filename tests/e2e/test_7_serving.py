@@ -158,7 +158,7 @@ def test_the_log_in_the_bucket_has_every_request_even_of_a_pod_that_is_gone(
         kept.namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
     until("all of it in the bucket", lambda: logged(platform) - before >= asked, 180)
     until("new pods", lambda: sum(map(is_ready, kept.pods())) == 2, 120)
-    assert logged(platform) - before == asked
+    # Requests of the tests before may come in late as well, so the sum can be larger; a lost one would be a gap.
     assert summary_of(platform).gaps == []
 
 
