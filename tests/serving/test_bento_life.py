@@ -300,11 +300,13 @@ def test_an_idle_connection_is_kept_as_long_as_the_setting_says(bento: Start) ->
     served = bento(FAIRLEAD_KEEP_ALIVE_SECONDS="3")
     asked = b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n"
     with socket.create_connection(("127.0.0.1", served.port), timeout=10) as connection:
-        connection.sendall(asked)
-        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
-        time.sleep(2)  # a gateway with a shorter time of its own asks again
-        connection.sendall(asked)
-        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        for pause in (2, 0):  # a gateway with a shorter time of its own asks again
+            connection.sendall(asked)
+            answered = b""
+            while not answered.endswith(b'{"live":true}'):  # head and body may come apart
+                answered += connection.recv(1000)
+            assert answered.startswith(b"HTTP/1.1 200")
+            time.sleep(pause)
         begun = time.monotonic()
         assert connection.recv(1000) == b""
         assert 2.5 < time.monotonic() - begun < 5
