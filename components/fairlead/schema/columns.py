@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 
 from fairlead.schema.encode import Batch, Encoder
 from fairlead.schema.fields import Field, Schema
-from fairlead.schema.validate import FLOAT32_MAX, Validator
+from fairlead.schema.validate import EXACT, FLOAT32_MAX, Validator
 
 Column = Sequence[Any] | NDArray[Any]
-
-EXACT = 2.0**53
-"""From here on a whole number may change when it becomes a float64, and with it its place between bounds."""
 
 
 class ColumnEncoder:

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from fairlead.schema.encode import FOLD, PART, Batch
 from fairlead.schema.fields import Field, Schema
-from fairlead.schema.validate import LONGEST_MOMENT
+from fairlead.schema.validate import EXACT, LONGEST_MOMENT
 
-_EXACT = 2.0**53 - 1
-"""Whole numbers up to here are exact as floats; beyond, a number may have been rounded into its range."""
+_LARGEST = EXACT - 1
+"""Larger numbers are left to the checks, which know whole ones without rounding."""
 
 _NUMBERS = frozenset({float, int})  # not bool, which is an int to Python
 
@@ -41,8 +41,12 @@ class DirectReader:
         numbers = [field for _, field in fields if _is_number(field)]
         self._width = len(schema.fields)
         self._numbers = _getter([field.name for field in numbers])
-        self._low = [max(-_EXACT if field.minimum is None else field.minimum, -_EXACT) for field in numbers]
-        self._high = [min(_EXACT if field.maximum is None else field.maximum, _EXACT) for field in numbers]
+        self._low = [
+            max(-_LARGEST if field.minimum is None else field.minimum, -_LARGEST) for field in numbers
+        ]
+        self._high = [
+            min(_LARGEST if field.maximum is None else field.maximum, _LARGEST) for field in numbers
+        ]
         self._whole = [place for place, field in enumerate(numbers) if field.kind == "integer"]
         self._others = [(field.name, _converter(field)) for _, field in fields if not _is_number(field)]
         self._order = _order(schema, [field.name for _, field in fields])

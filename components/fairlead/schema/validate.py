@@ -86,6 +86,9 @@ class Validator:
 Check = Callable[[Any], tuple[Any, str]]
 """A value to (the value to encode, the rule it breaks or the empty string)."""
 
+EXACT = 2.0**53
+"""From here on a whole number may change when it becomes a float64, and with it its place between bounds."""
+
 FLOAT32_MAX = float(np.finfo(np.float32).max)
 """The largest number a model can see."""
 

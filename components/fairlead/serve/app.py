@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from fairlead.serve.environment import Environment
+from fairlead.serve.guards.admission import INLINE_BYTES
 from fairlead.serve.guards.guards import Guards
 from fairlead.serve.http import (
     Answer,
@@ -43,10 +44,6 @@ from fairlead.serve.metrics.registry import Metrics
 from fairlead.serve.v2 import server_metadata
 
 logger = logging.getLogger("fairlead.serve")
-
-INLINE_BYTES = 65_536
-"""A body up to this size (some 150 rows) is answered in the event loop, where a thread would cost more than
-the work. A larger one is answered in a thread, so that probes and small requests need not wait for it."""
 
 UNKNOWN_ENDPOINT = "(unknown)"
 """How the counters name paths that there are not, since clients can invent any number of them."""

@@ -42,6 +42,7 @@ from fairlead.serve.log.files import new_epoch, safe_pod
 from fairlead.serve.log.privacy import Privacy, checked_salt
 from fairlead.serve.log.records import Recorder
 from fairlead.serve.log.writer import Bounds, SegmentWriter, finish_quietly
+from fairlead.serve.pace import Pace
 from fairlead.serve.rules import LogRules
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ class PredictionLog:
         self._numbers = itertools.count(1)
         self._last: Any = [0]
         self._came, self._went = 0, 0  # bytes; each is written by one side only, so neither needs a lock
-        self._tokens, self._filled = max(settings.rate, 1.0), 0.0
+        self._pace = Pace(settings.rate)
         self._failing = False
         self._retry_at = 0.0
         self._unwritten: tuple[bytes, int, int] | None = None
@@ -195,7 +196,7 @@ class PredictionLog:
         if self._samples and crc32(identity.encode()) >= self._below:
             return
         number = self._next()
-        if self._settings.rate and not self._within_rate(at):
+        if not self._pace.allows(at):
             self._dropped["rate"].add()
             return
         rows = scored.rows
@@ -244,17 +245,6 @@ class PredictionLog:
             return False
         self._came += size
         self._queue.append((make, what, size))
-        return True
-
-    def _within_rate(self, at: float) -> bool:
-        """A bucket of one second's records that fills with time."""
-        rate = self._settings.rate
-        if at > self._filled:
-            self._tokens = min(max(rate, 1.0), self._tokens + (at - self._filled) * rate)
-            self._filled = at
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
         return True
 
     # ------------------------------------------------------------------------------------ thread's side

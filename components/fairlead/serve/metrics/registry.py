@@ -37,7 +37,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import resource
 import threading
 import time
 from bisect import bisect_left
@@ -50,6 +49,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fairlead.errors import ServiceError
+from fairlead.serve.guards.watchdog import resident_bytes
 from fairlead.serve.loading import LoadedModel
 from fairlead.serve.metrics.counters import BUCKETS, Counter, Kind, Reading, Series, Store, labels_of, total
 from fairlead.serve.metrics.exposition import content_type_of, text_of
@@ -109,7 +109,7 @@ class Metrics:
         self._store.add(Series("least", _START, "Since when the server runs, Unix time."), time.time())
         self.counter("fairlead_worker_starts_total", "Processes that have begun to count.").add()
         if Path("/proc/self/statm").exists():
-            self.gauge("process_resident_memory_bytes", "Memory in use.", _resident_bytes)
+            self.gauge("process_resident_memory_bytes", "Memory in use.", resident_bytes)
 
     # -------------------------------------------------------------------------------------------- life
 
@@ -303,8 +303,3 @@ class Metrics:
 
     def _set(self, cell: int, value: float) -> None:
         self._store.cells[cell] = value
-
-
-def _resident_bytes() -> float:
-    pages = Path("/proc/self/statm").read_bytes().split()[1]
-    return float(int(pages) * resource.getpagesize())

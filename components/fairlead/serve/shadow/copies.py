@@ -44,6 +44,7 @@ from fairlead.serve.environment import Environment
 from fairlead.serve.guards.access.watched import Watched
 from fairlead.serve.http import Answer, Request
 from fairlead.serve.metrics.registry import Metrics
+from fairlead.serve.pace import Pace
 from fairlead.serve.shadow.failures import Failed
 from fairlead.serve.shadow.pairs import (
     Reading,
@@ -173,38 +174,6 @@ class Circuit:
         self._pause = self.FIRST_SECONDS
 
 
-class Pace:
-    """So many a second: a bucket that holds what one second brings, and fills evenly.
-
-    >>> now = 0.0
-    >>> pace = Pace(2.0, lambda: now)
-    >>> [pace.allows() for _ in range(3)]
-    [True, True, False]
-    >>> now = 0.5
-    >>> pace.allows(), pace.allows()
-    (True, False)
-    """
-
-    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Allow *rate* a second; 0 for no bound."""
-        self._rate = rate
-        self._clock = clock
-        self._left = max(1.0, rate)
-        self._at = clock()
-
-    def allows(self) -> bool:
-        """Whether there may be one more now; it is then counted."""
-        if not self._rate:
-            return True
-        now = self._clock()
-        self._left = min(max(1.0, self._rate), self._left + (now - self._at) * self._rate)
-        self._at = now
-        if self._left < 1.0:
-            return False
-        self._left -= 1.0
-        return True
-
-
 class Shadow:
     """Copies sampled requests to another server and keeps both answers."""
 
@@ -295,7 +264,7 @@ class Shadow:
             return "size"
         if self._queue.full() or self._waiting_bytes + copy.size > QUEUE_BYTES:
             return "queue"
-        return "" if self._pace.allows() else "rate"
+        return "" if self._pace.allows(time.monotonic()) else "rate"
 
     # -------------------------------------------------------------------------------------- other's side
 

@@ -30,6 +30,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
 from fairlead.errors import ServiceError
+from fairlead.serve.guards.admission import INLINE_BYTES
 from fairlead.serve.guards.guards import Guards
 from fairlead.serve.http import Answer, Header, Limits, Refused, Request, Scored
 from fairlead.serve.loading import LoadedModel
@@ -58,8 +59,6 @@ STATUS = {
 }
 """HTTP status to that of gRPC; the counters keep the former, so that both ways in are one figure."""
 
-INLINE_BYTES = 65_536
-"""A larger message is answered in a thread, so that probes and small requests need not wait for it."""
 TEXT_LENGTH = 2000
 """A status text travels as a header, and clients take 8 KiB of headers."""
 WATCH_SECONDS = 0.25
