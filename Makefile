@@ -13,7 +13,7 @@ GO_TOOLS := $(if $(shell command -v go),$(addprefix .tools/programs/,helm helm4 
 export PATH := $(CURDIR)/.tools/programs:$(PATH)
 CLUSTER := tests/cluster/cluster
 
-.PHONY: help demo test test-long check bench generate fmt clean images mirror-list test-cluster test-release
+.PHONY: help demo test test-long test-new check bench generate fmt clean images mirror-list test-cluster test-release
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ test: .venv/.synced $(GO_TOOLS) ## run the test suite
 
 test-long: .venv/.synced $(GO_TOOLS) ## run the tests that take minutes: load tests of a real server, a shipper killed at every step
 	env -u KUBECONFIG $(RUN)/pytest -m long
+
+test-new: .venv/.synced ## run the property tests with examples that were not tried before
+	$(RUN)/pytest -m hypothesis --hypothesis-profile=new
 
 $(GO_TOOLS): tests/cluster/singlenode/pins.py
 	$(PYTHON) $(CLUSTER) program $(@F) --into $(@D)

@@ -69,6 +69,9 @@ class OneKey:
         self.asked += 1
         return self.found
 
+    def close(self) -> None:
+        pass
+
 
 @pytest.fixture(autouse=True)
 def _at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -500,3 +503,4 @@ def test_while_the_issuers_keys_are_not_here_the_caller_is_told_to_come_again(is
     with pytest.raises(Refused) as refused:
         access.admit({b"authorization": b"Bearer " + token_of()}, "/predict")
     assert (refused.value.status, refused.value.headers) == (503, ((b"retry-after", b"1"),))
+    access.close()

@@ -147,6 +147,13 @@ REFUSED = {
 }  # fmt: skip
 
 
+def complaints(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What the server or its event loop wrote about a connection."""
+    return [
+        record.getMessage() for record in caplog.records if record.name.startswith(("uvicorn", "asyncio"))
+    ]
+
+
 @pytest.mark.parametrize(("packet", "status"), REFUSED.values(), ids=REFUSED)
 def test_what_is_no_request_is_refused_and_the_connection_ends(
     server: Server, packet: bytes, status: int, caplog: pytest.LogCaptureFixture
@@ -156,7 +163,7 @@ def test_what_is_no_request_is_refused_and_the_connection_ends(
     assert b"connection: close\r\nx-one: two\r\n\r\n" in answer
     assert answer.endswith(b'"}')
     assert server.refused == {status: 1}
-    assert caplog.text == ""
+    assert complaints(caplog) == []
 
 
 ENDLESS = {
@@ -303,7 +310,7 @@ def test_an_upgrade_is_not_made_and_nothing_after_it_is_taken_for_a_request(
     answer = server.talk(head + GET % b"/smuggled", GET % b"/smuggled")
     assert answer.endswith(b"GET /up ")
     assert "/smuggled" not in server.app.seen
-    assert caplog.text == ""
+    assert complaints(caplog) == []
 
 
 def test_a_body_after_an_upgrade_is_not_taken_for_a_request(server: Server) -> None:

@@ -180,7 +180,7 @@ class Assembly:
         if self._tracer is not None:
             await asyncio.to_thread(self._tracer.close)
         self._watchdog.stop()
-        self.guards.admission.close()
+        self.guards.close()
         self.metrics.close()
 
 

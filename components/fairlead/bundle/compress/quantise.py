@@ -111,12 +111,15 @@ def int8_weights(model: Any) -> bytes:
 def to_int8(weights: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
     """Codes from -127 to 127 and a scale a column, symmetric, so that 0 stays 0.
 
+    No scale is below the smallest normal float32 (1.2e-38): weights so small that theirs would be become 0.
+
     >>> codes, scales = to_int8(np.array([[1.27, 0.0], [-0.5, 0.0]], dtype=np.float32))
     >>> codes.tolist(), scales.round(4).tolist()
     ([[127, 0], [-50, 0]], [0.009999999776482582, 1.0])
     """
     largest = np.abs(weights).max(axis=0, initial=0.0)
-    scales = np.where(largest > 0, largest / 127, 1.0).astype(np.float32)
+    least = np.finfo(np.float32).smallest_normal
+    scales = np.where(largest > 0, np.maximum(largest / 127, least), 1.0).astype(np.float32)
     return np.rint(weights / scales).astype(np.int8), scales
 
 

@@ -33,3 +33,9 @@ class Guards:
             internal=internal_of(env, metrics),
             cors=Cors.from_environment(env),
         )
+
+    def close(self) -> None:
+        """End what runs beside the requests."""
+        self.admission.close()
+        if self.access is not None:
+            self.access.close()

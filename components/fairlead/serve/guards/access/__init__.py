@@ -99,6 +99,11 @@ class Access:
                 raise _too_often(wait)
         return caller
 
+    def close(self) -> None:
+        """End what runs beside the requests."""
+        if self._tokens is not None:
+            self._tokens.close()
+
     def _caller(self, headers: Mapping[bytes, bytes]) -> str:
         credential = headers.get(b"x-api-key")
         if credential is None:

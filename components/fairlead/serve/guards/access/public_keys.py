@@ -38,6 +38,9 @@ class KeyFile:
         """The key, by now."""
         return self._key.value
 
+    def close(self) -> None:
+        """Nothing runs."""
+
 
 def parse_pem(content: bytes, algorithm: str) -> Any:
     """A public key that fits the algorithm.
@@ -155,6 +158,8 @@ class KeySet:
             self._fetch()
             self._fetched_at = self._clock()
             self._asked.clear()
+            if self._closing.is_set():  # its signal may have been cleared just now
+                return
             self._asked.wait(REFRESH_SECONDS if self._keys else AGAIN_SECONDS / 10)
 
     def _fetch(self) -> None:

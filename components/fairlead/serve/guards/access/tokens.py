@@ -117,6 +117,9 @@ class PublicKeys(Protocol):
     def key(self, kid: object) -> Any | None:
         """The key of this id (whatever the token says it is), None if there is none. Raises KeysNotHere."""
 
+    def close(self) -> None:
+        """End what brings the keys."""
+
 
 class Tokens:
     """Verifies tokens, and remembers which were good."""
@@ -150,6 +153,10 @@ class Tokens:
         claims = self._verified(token)
         self._remember(digest, claims)
         return str(claims["sub"])
+
+    def close(self) -> None:
+        """Fetch no more keys."""
+        self._keys.close()
 
     def _verified(self, token: bytes) -> Mapping[str, Any]:
         if len(token) > TOKEN_BYTES:
