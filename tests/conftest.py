@@ -11,15 +11,19 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from fairlead import telemetry
 
 telemetry.switch_off()
 
 # One commit gives one outcome: the suite tries the same examples each time. New ones are looked for by hand.
-settings.register_profile("same", derandomize=True, deadline=None)
-settings.register_profile("new", derandomize=False, deadline=None, max_examples=1000, print_blob=True)
+# How long an example takes says nothing on a machine that does other work as well.
+_SLOW = [HealthCheck.too_slow]
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile(
+    "new", derandomize=False, deadline=None, suppress_health_check=_SLOW, max_examples=1000, print_blob=True
+)
 settings.load_profile("same")
 
 

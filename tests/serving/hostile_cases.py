@@ -425,7 +425,7 @@ PACKETS: dict[str, tuple[tuple[bytes, ...], str]] = {
     "a path of 100,000 letters": ((b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",), "431"),
     "a megabyte of trailers": ((CHUNKED + b"0\r\n", *[b"a: b\r\n" * 1000] * 170), "431"),
     "1,000 requests in one packet": (((LIVE + b"\r\n") * 999 + GET % b"/livez",), "200 × 1000"),
-    "nonsense after a request": ((LIVE + b"\r\n" + b"\x00\x01\r\n\r\n",), "200"),
+    "nonsense after a request": ((LIVE + b"\r\n" + b"\x00\x01\r\n\r\n",), "200, 400"),
     "Expect: 100-continue, and then the body": (
         (POST + b"expect: 100-continue\r\nconnection: close\r\ncontent-length: 4\r\n\r\n", b"null"), "100, 422"),
 }  # fmt: skip

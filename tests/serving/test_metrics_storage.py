@@ -255,12 +255,14 @@ def test_whatever_is_counted_and_killed_the_sums_are_exact_and_never_fall(
 ) -> None:
     path = tmp_path_factory.mktemp("counts")
     living = [Worker(path)]
+    ever = [*living]  # kept, so that no id is given twice
     counted: defaultdict[str, Tally[int]] = defaultdict(
         Tally
     )  # by series and worker, whether it lives or not
     for what, *numbers in steps:
         if what == "start" or not living:
             living.append(Worker(path))
+            ever.append(living[-1])
         elif what == "kill":
             living.pop(numbers[0] % len(living)).die()
         else:

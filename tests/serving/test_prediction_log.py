@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,9 @@ def start(tmp_path: Path, metrics: Metrics) -> Iterator[Start]:
     """A log that writes to ``tmp_path/log`` at once; closed at the end."""
     logs: list[PredictionLog] = []
 
-    def made(rules: LogRules = KEEP, **settings: Any) -> PredictionLog:
+    def made(rules: LogRules = KEEP, fields: Collection[str] = (), **settings: Any) -> PredictionLog:
         usual = {"folder": tmp_path / "log", "wake_seconds": 0.005}
-        log = PredictionLog(LogSettings(**usual | settings), rules, WHO, metrics)
+        log = PredictionLog(LogSettings(**usual | settings), rules, WHO, metrics, fields)
         logs.append(log)
         log.start()
         return log
@@ -58,10 +58,17 @@ def start(tmp_path: Path, metrics: Metrics) -> Iterator[Start]:
         log.close(1.0)
 
 
-def ask(log: PredictionLog, identity: str = "a", rows: Any = (ROW,), at: float = 1.0, **request: Any) -> None:
+def ask(
+    log: PredictionLog,
+    identity: str = "a",
+    rows: Any = (ROW,),
+    at: float = 1.0,
+    indent: int | None = None,
+    **request: Any,
+) -> None:
     """What the app tells the log after an answer."""
-    scored = Scored(list(rows), np.tile([0.25, 0.75], (len(rows), 1)))
-    body = json.dumps({"rows": list(rows)}, default=str).encode()
+    body = json.dumps({"rows": list(rows)}, default=str, indent=indent).encode()
+    scored = Scored(list(rows), np.tile([0.25, 0.75], (len(rows), 1)), body)
     log.observe(
         Request(body, [], identity, **request), "/predict", Answer(200, b"", scored=scored), at, 0.002
     )
@@ -95,6 +102,32 @@ def wait_until(true: Callable[[], Any], seconds: float = 10.0) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ records
+
+
+WHOLE = {
+    "every field is kept": (KEEP, ROW, None, True),
+    "a field is dropped": (LogRules(inputs={"amount": "keep", "country": "drop"}), ROW, None, False),
+    "a field has no rule": (LogRules(inputs={"amount": "keep"}), ROW, None, False),
+    "inputs are not logged": (LogRules(), ROW, None, False),
+    "rows are found by a subject": (LogRules(inputs=KEEP.inputs, subject="country"), ROW, None, False),
+    "the body has line breaks": (KEEP, ROW, 1, False),
+    "a text has a line break": (KEEP, {"country": "D\nE"}, None, True),
+}
+
+
+@pytest.mark.parametrize(("rules", "row", "indent", "whole"), WHOLE.values(), ids=WHOLE)
+def test_a_body_is_kept_as_it_came_only_where_all_of_it_may_be_kept(
+    start: Start, tmp_path: Path, rules: LogRules, row: dict[str, Any], indent: int | None, whole: bool
+) -> None:
+    log, apart = start(rules, ("amount", "country"), salt=SALT), start(rules, salt=SALT)
+    ask(log, rows=[row] * 2, indent=indent)
+    ask(apart, rows=[row] * 2, indent=indent)
+    log.close()
+    apart.close()
+    lines = b"".join(path.read_bytes() for path in (tmp_path / "log").glob("*.jsonl"))
+    assert lines.count(b'"asked":') == whole
+    first, second = logged(tmp_path / "log")
+    assert first["rows"] == second["rows"]  # the reader puts both into one form
 
 
 def test_a_request_is_one_record_with_who_when_what_and_how_long(start: Start, tmp_path: Path) -> None:
@@ -273,8 +306,22 @@ def test_the_queue_is_bounded_in_bytes_too(start: Start, tmp_path: Path, metrics
     for number in range(20):
         ask(log, str(number), [ROW] * 50)
     log.close()
-    assert 0 < len(logged(tmp_path / "log")) < 6
-    assert dropped(metrics)["queue"] == 20 - len(logged(tmp_path / "log"))
+    kept = logged(tmp_path / "log")
+    assert dropped(metrics)["queue"] == 20 - len(kept) > 0
+    assert 30_000 < sum(len(json.dumps(record, separators=(",", ":"))) for record in kept) < 40_000
+
+
+def test_a_large_request_counts_by_its_body_until_its_line_is_made(
+    start: Start, tmp_path: Path, metrics: Metrics
+) -> None:
+    log = start(queue_bytes=300_000, wake_seconds=60.0)
+    for number in range(5):
+        ask(
+            log, str(number), [ROW] * 400
+        )  # 120 kB of body and rows: too large to be made into a line at once
+    log.close()
+    assert [len(record["rows"]) for record in logged(tmp_path / "log")] == [400, 400]
+    assert dropped(metrics) == {"queue": 3}
 
 
 def test_a_record_larger_than_the_queue_is_kept_when_nothing_else_waits(start: Start, tmp_path: Path) -> None:
@@ -594,7 +641,7 @@ def test_a_record_names_the_trace_of_its_request() -> None:
     recorder = Recorder({"pod": "p", "epoch": "e", "slot": "", "bundle": "b"}, Privacy(LogRules(), None))
     parent = (b"traceparent", b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
     made = [
-        recorder.prediction(1, 0.0, "a", "live", "", [{}], np.zeros((1, 1)), 0.1, headers)
+        recorder.prediction(1, 0.0, "a", "live", "", Scored([{}], np.zeros((1, 1))), 0.1, headers)
         for headers in ([parent], [])
     ]
 

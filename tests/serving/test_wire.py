@@ -1,4 +1,7 @@
-"""The HTTP protocol's bounds, byte by byte, under uvicorn with an application that says what it got."""
+"""The HTTP protocol's bounds, byte by byte, under uvicorn with an application that says what it got.
+
+The protocol is the one that is served: what comes whole in one packet is answered at once, the rest by ASGI.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,39 @@ import uvicorn
 from fairlead.errors import ProjectError
 from fairlead.serve.environment import Environment
 from fairlead.serve.guards.wire import WireLimits, protocol_of
+from fairlead.serve.inline import inline_protocol
 
 LIMITS = WireLimits(header_bytes=4096, headers=20, header_seconds=0.5, message_seconds=1.0)
 
 
 class Echo:
-    """Answers with method, path and body; ``/slow`` after a while, ``/early`` without a look at the body."""
+    """Answers with method, path and body; ``/slow`` after a while, ``/early`` without a look at the body.
+
+    At once, where it is asked to, unless the path is one of these two or begins with ``/asgi``.
+    """
 
     def __init__(self) -> None:
         self.seen: list[str] = []
+        self.at_once: list[str] = []
         self.received: list[float] = []
+
+    def inline(
+        self, method: bytes, url: bytes, headers: Any, body: bytes, received: float, write: Any
+    ) -> bool:
+        path = url.decode()
+        if path.startswith(("/slow", "/early", "/asgi")):
+            return False
+        self.seen.append(path)
+        self.at_once.append(path)
+        self.received.append(time.perf_counter() - received)
+        if path == "/busy":
+            time.sleep(0.1)
+        said = b"%b %b %b" % (method, url, body)
+        write(
+            b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\nx-headers: %d\r\n\r\n%b"
+            % (len(said), len(headers), said)
+        )
+        return True
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         self.seen.append(scope["path"])
@@ -41,7 +67,7 @@ class Echo:
         if scope["path"] == "/slow":
             await asyncio.sleep(0.2)
         said = f"{scope['method']} {scope['path']} {body.decode('latin-1')}".encode()
-        headers = [(b"content-length", b"%d" % len(said))]
+        headers = [(b"content-length", b"%d" % len(said)), (b"x-headers", b"%d" % len(scope["headers"]))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": said})
 
@@ -50,7 +76,12 @@ class Server:
     def __init__(self) -> None:
         self.app = Echo()
         self.refused: Counter[int] = Counter()
-        protocol = protocol_of(LIMITS, ((b"x-one", b"two"),), lambda status: self.refused.update([status]))
+        protocol = protocol_of(
+            LIMITS,
+            ((b"x-one", b"two"),),
+            lambda status: self.refused.update([status]),
+            inline_protocol(self.app),
+        )
         config = uvicorn.Config(
             self.app, http=protocol, ws="none", lifespan="off", access_log=False, log_config=None,
             timeout_keep_alive=2, loop="uvloop",
@@ -99,6 +130,8 @@ def _server() -> Iterator[Server]:
 @pytest.fixture
 def server(_server: Server) -> Iterator[Server]:
     _server.app.seen.clear()
+    _server.app.at_once.clear()
+    _server.app.received.clear()
     _server.refused.clear()
     yield _server
     assert b"GET /after " in _server.talk(CLOSING % b"/after"), "the next request must be answered"
@@ -326,9 +359,75 @@ def test_http_1_0_is_answered_and_closed(server: Server) -> None:
 
 
 def test_an_application_is_told_when_a_request_came_in(server: Server) -> None:
-    server.app.received.clear()
     server.talk(b"GET /a HTTP/1.1\r\n", b"host: x\r\nconnection: close\r\n\r\n", pause=0.1)
     assert 0.09 <= server.app.received[0] < 3
+
+
+# ------------------------------------------------------------------------------------------- answered at once
+
+LENGTH = b"content-length: 3\r\n"
+CHUNKED = b"transfer-encoding: chunked\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+AT_ONCE = {
+    "without a body": ([GET % b"/a"], True),
+    "with its body": ([POST % b"/a" + LENGTH + b"\r\nabc"], True),
+    "in chunks of one packet": ([POST % b"/a" + CHUNKED], True),
+    "with a head in two packets": ([b"GET /a HTTP/1.1\r\n", b"host: x\r\n\r\n"], True),
+    "with its body in a packet of its own": ([POST % b"/a" + LENGTH + b"\r\n", b"abc"], False),
+    "with its body in two packets": ([POST % b"/a" + LENGTH + b"\r\nab", b"c"], False),
+    "to a path that waits": ([POST % b"/asgi" + LENGTH + b"\r\nabc"], False),
+    "as the last of its connection": ([CLOSING % b"/a"], False),
+    "of HTTP/1.0": ([b"GET /a HTTP/1.0\r\nconnection: keep-alive\r\n\r\n"], False),
+    "with a wish to be told to go on": ([POST % b"/a" + LENGTH + b"expect: 100-continue\r\n\r\nabc"], False),
+    "with an upgrade": ([b"GET /a HTTP/1.1\r\nconnection: upgrade\r\nupgrade: h2c\r\n\r\n"], False),
+}
+
+
+@pytest.mark.parametrize(("packets", "at_once"), AT_ONCE.values(), ids=AT_ONCE)
+def test_a_request_is_answered_at_once_or_by_asgi_and_alike(
+    server: Server, packets: list[bytes], at_once: bool
+) -> None:
+    answer = server.talk(*packets, half_close=True)
+    head, _, said = answer.rpartition(b"\r\n\r\n")
+    with_body = any(LENGTH in packet or CHUNKED in packet for packet in packets)
+    assert said.split(b" ", 2)[2] == (b"abc" if with_body else b"")
+    sent = b"".join(packets).partition(b"\r\n\r\n")[0].count(b"\r\n")
+    assert b"x-headers: %d" % sent in head
+    assert bool(server.app.at_once) is at_once
+    assert len(server.app.seen) == 1
+
+
+def test_answers_at_once_wait_for_those_before_them(server: Server) -> None:
+    answer = server.talk(GET % b"/a" + GET % b"/slow" + GET % b"/b" + CLOSING % b"/c")
+    paths = (b"/a", b"/slow", b"/b", b"/c")
+    assert sorted(paths, key=lambda path: answer.find(b"GET %b " % path)) == list(paths)
+    assert server.app.at_once == ["/a"]
+
+
+def test_requests_that_came_together_count_as_received_together(server: Server) -> None:
+    """The second is read after the first is answered, and has waited all the same."""
+    connections = [server.connect() for _ in range(3)]
+    time.sleep(0.2)  # until they are taken
+    for connection in connections:
+        connection.sendall(GET % b"/busy")
+    for connection in connections:
+        assert connection.recv(65536)
+        connection.close()
+    waited = sorted(server.app.received)
+    assert waited[0] < 0.1 <= waited[2]
+
+
+def test_a_reader_that_does_not_read_is_not_answered_without_end(server: Server) -> None:
+    request = POST % b"/a" + b"content-length: 50000\r\n\r\n" + b"x" * 50_000
+    with closing(server.connect()) as connection:
+        connection.setblocking(False)
+        sent = 0
+        until = time.monotonic() + 2
+        while time.monotonic() < until and sent < 100_000_000:
+            try:
+                sent += connection.send(request[sent % len(request) :])
+            except BlockingIOError:
+                time.sleep(0.01)
+    assert sent < 50_000_000
 
 
 def test_settings_come_from_the_environment() -> None:

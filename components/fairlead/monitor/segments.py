@@ -48,7 +48,20 @@ def _record(line: bytes) -> Record | None:
     except ValueError:
         return None
     known = isinstance(record, dict) and record.get("kind") in KINDS and isinstance(record.get("seq"), int)
-    return record if known else None
+    return _with_inputs(record) if known else None
+
+
+def _with_inputs(record: dict[str, Any]) -> Record:
+    """*record*, with each row's inputs where it is, if the request's body was kept instead.
+
+    >>> _with_inputs({"rows": [{"answer": [0.5]}], "asked": {"rows": [{"amount": 2}]}})
+    {'rows': [{'inputs': {'amount': 2}, 'answer': [0.5]}]}
+    """
+    asked = record.pop("asked", None)
+    if asked is not None:
+        pairs = zip(asked["rows"], record["rows"], strict=True)
+        record["rows"] = [{"inputs": inputs, **answered} for inputs, answered in pairs]
+    return record
 
 
 @dataclass(frozen=True, slots=True, order=True)

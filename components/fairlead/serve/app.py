@@ -20,6 +20,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from fairlead.serve.environment import Environment
 from fairlead.serve.guards.admission import INLINE_BYTES
@@ -27,6 +28,7 @@ from fairlead.serve.guards.guards import Guards
 from fairlead.serve.http import (
     Answer,
     Disconnected,
+    Handler,
     Header,
     Limits,
     Observer,
@@ -36,9 +38,12 @@ from fairlead.serve.http import (
     Route,
     Scope,
     Send,
+    Write,
     check_content,
+    headers_of,
     json_answer,
     read_body,
+    response_of,
 )  # fmt: skip
 from fairlead.serve.metrics.registry import Metrics
 from fairlead.serve.v2 import server_metadata
@@ -49,6 +54,16 @@ UNKNOWN_ENDPOINT = "(unknown)"
 """How the counters name paths that there are not, since clients can invent any number of them."""
 
 _GIVEN_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    """What answers one method and path without waiting."""
+
+    path: str
+    route: Route
+    handler: Handler
+    has_body: bool
 
 
 class App:
@@ -68,7 +83,8 @@ class App:
         self._limits = limits
         self._loaded = False
         self._draining = False
-        self._routes = self._fixed_routes()
+        self._inline_bytes = min(INLINE_BYTES, limits.body_bytes)
+        self._set_routes(self._fixed_routes())
         self._observers: Sequence[Observer] = ()
         self._ids = _identities()
 
@@ -81,7 +97,7 @@ class App:
 
     def attach(self, name: str, routes: Mapping[str, Route], observers: Sequence[Observer] = ()) -> None:
         """Begin to answer for a model, which is loaded and warmed; *routes* by their exact paths."""
-        self._routes = self._fixed_routes() | dict(routes)
+        self._set_routes(self._fixed_routes() | dict(routes))
         self._observers = observers
         self.name = name
         self._loaded = True
@@ -112,13 +128,48 @@ class App:
         except Disconnected:
             answer = Answer(499, b"")  # nobody reads it; the counters do
         except (Exception, SystemExit):  # a library's exit must not be the server's
-            logger.exception("request %s to %s failed", request.identity, path)
-            answer = json_answer({"error": "internal error", "request_id": request.identity}, status=500)
+            answer = _broken(request)
         finally:
             self.metrics.leave()
         if answer.status != 499:
             await _send(answer, identity, self._headers(known), send, with_body=scope["method"] != "HEAD")
         self.observe(request, route.name if route else UNKNOWN_ENDPOINT, answer, started)
+
+    def inline(
+        self, method: bytes, url: bytes, headers: list[Header], body: bytes, received: float, write: Write
+    ) -> bool:
+        """Answer a request that needs no waiting, or give False: see :mod:`fairlead.serve.inline`."""
+        prompt = self._prompt.get((method, url))
+        if prompt is None or len(body) > self._inline_bytes:
+            return False
+        started = time.perf_counter()
+        known = dict(headers)
+        identity = self.identify(known.get(b"x-request-id"))
+        request = Request(body, headers, identity.decode(), prompt.path)
+        self.metrics.enter()
+        try:
+            answer = self._answer_inline(prompt, request, known, received)
+        except Refused as refusal:
+            answer = refusal.answer()
+        except (Exception, SystemExit):  # a library's exit must not be the server's
+            answer = _broken(request)
+        finally:
+            self.metrics.leave()
+        write(response_of(answer, identity, self._headers(known)))
+        self.observe(request, prompt.route.name, answer, started)
+        return True
+
+    def _answer_inline(
+        self, prompt: _Prompt, request: Request, known: Mapping[bytes, bytes], received: float
+    ) -> Answer:
+        self._admit(request, known)
+        if prompt.has_body:
+            self._check_age(received)
+            check_content(known, prompt.route.types)
+        answer = prompt.handler(request)
+        if not isinstance(answer, Answer):
+            raise TypeError(f"the route {prompt.route.name} waits, and does not say so")
+        return answer
 
     def _headers(self, known: Mapping[bytes, bytes]) -> tuple[Header, ...]:
         """What every answer says beside its own headers."""
@@ -137,7 +188,9 @@ class App:
         # A browser's question whether it may ask has no credential, so it comes before access.
         if cors is not None and (answer := cors.preflight(method, known)) is not None:
             return answer
-        self._admit(request, known, scope)
+        self._admit(request, known)
+        if method == "POST" and "received" in scope:
+            self._check_age(scope["received"])
         if route is None:
             raise self._not_found(request.path)
         if method == "POST" and route.post is not None:
@@ -153,17 +206,19 @@ class App:
             raise _not_allowed(method, route.allow)
         return answered if isinstance(answered, Answer) else await answered
 
-    def _admit(self, request: Request, known: Mapping[bytes, bytes], scope: Scope) -> None:
+    def _admit(self, request: Request, known: Mapping[bytes, bytes]) -> None:
         """Say whose request it is, or refuse it."""
         guards = self.guards
         if guards.internal is not None:
             request.route = guards.internal.route_of(known)
         if guards.access is not None:
             request.caller = guards.access.admit(known, request.path, request.route)
-        if scope["method"] == "POST" and "received" in scope:
-            refusal = guards.admission.too_old(scope["received"], time.perf_counter())
-            if refusal is not None:
-                raise refusal
+
+    def _check_age(self, received: float) -> None:
+        """Refuse what waited too long to be begun."""
+        refusal = self.guards.admission.too_old(received, time.perf_counter())
+        if refusal is not None:
+            raise refusal
 
     def identify(self, given: bytes | None) -> bytes:
         """The name of a request: the client's own where it is fit for a header, or a new one."""
@@ -193,6 +248,15 @@ class App:
         return Refused(404, f"no model answers at {path[:100]}; this is {self.name}")
 
     # ----------------------------------------------------------------------------------------- routes
+
+    def _set_routes(self, routes: Mapping[str, Route]) -> None:
+        self._routes = routes
+        self._prompt = {
+            (method, path.encode()): _Prompt(path, route, handler, has_body=method == b"POST")
+            for path, route in routes.items()
+            for method, handler in ((b"GET", route.get), (b"POST", route.post))
+            if handler is not None and not route.waits
+        }
 
     def _fixed_routes(self) -> dict[str, Route]:
         """The routes there are with and without a model."""
@@ -230,6 +294,12 @@ def _not_allowed(method: str, allow: bytes) -> Refused:
     return Refused(405, f"{method} is not allowed here, only {allow.decode()}", headers=((b"allow", allow),))
 
 
+def _broken(request: Request) -> Answer:
+    """What is said of an exception, which is logged."""
+    logger.exception("request %s to %s failed", request.identity, request.path)
+    return json_answer({"error": "internal error", "request_id": request.identity}, status=500)
+
+
 def _loading() -> Refused:
     return Refused(503, "the model is loading", headers=((b"retry-after", b"1"),))
 
@@ -241,12 +311,6 @@ def _not_yet(_request: Request) -> Answer:
 async def _send(
     answer: Answer, identity: bytes, common: tuple[Header, ...], send: Send, *, with_body: bool
 ) -> None:
-    headers = [
-        (b"content-type", answer.content_type),
-        (b"content-length", b"%d" % len(answer.body)),
-        (b"x-request-id", identity),
-        *common,
-        *answer.headers,
-    ]
+    headers = headers_of(answer, identity, common)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body if with_body else b""})

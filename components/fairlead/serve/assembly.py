@@ -24,6 +24,7 @@ from fairlead.serve.guards.guards import Guards
 from fairlead.serve.guards.watchdog import Watchdog, WatchSettings
 from fairlead.serve.guards.wire import WireLimits, protocol_of
 from fairlead.serve.http import Header, Limits, Observer
+from fairlead.serve.inline import inline_protocol
 from fairlead.serve.lane import Lane, LaneSettings
 from fairlead.serve.loading import LoadedModel
 from fairlead.serve.log.prediction_log import LogSettings, PredictionLog
@@ -89,6 +90,7 @@ class Assembly:
             WireLimits.from_environment(self._env),
             self.guards.headers,
             lambda status: self.metrics.observe(UNKNOWN_ENDPOINT, "live", status, 0.0),
+            inline_protocol(self.app),
         )
 
     # ---------------------------------------------------------------------------------------------- up
@@ -148,7 +150,8 @@ class Assembly:
         if self._tracer is not None:
             observers.append(self._tracer.observe)  # first: the others go on from its span
         if self._log_settings is not None:
-            self._log = PredictionLog(self._log_settings, model.rules.log, who, self.metrics)
+            fields = [field.name for field in model.schema.fields]
+            self._log = PredictionLog(self._log_settings, model.rules.log, who, self.metrics, fields)
             self._log.start()
             observers.append(self._log.observe)
         if self._shadow_settings is not None:

@@ -41,12 +41,12 @@ class BatchedPredictor:
         rows = rows_of(parse_flat_json(request.body))
         batch = read_rows(self._model, rows, self._limits, request.body)
         if len(batch) < self._most:
-            return self._answer_together(rows, batch)
-        return self._answer(rows, answers_of(self._model, batch, self._limits))
+            return self._answer_together(request, rows, batch)
+        return self._answer(request, rows, answers_of(self._model, batch, self._limits))
 
-    async def _answer_together(self, rows: Sequence[Any], batch: Batch) -> Answer:
+    async def _answer_together(self, request: Request, rows: Sequence[Any], batch: Batch) -> Answer:
         answers = await self._together(batch)
-        return self._answer(rows, checked(answers, batch, self._model, self._limits))
+        return self._answer(request, rows, checked(answers, batch, self._model, self._limits))
 
-    def _answer(self, rows: Sequence[Any], answers: NDArray[np.float64]) -> Answer:
-        return json_answer(self._document(answers), scored=Scored(rows, answers))
+    def _answer(self, request: Request, rows: Sequence[Any], answers: NDArray[np.float64]) -> Answer:
+        return json_answer(self._document(answers), scored=Scored(rows, answers, request.body))

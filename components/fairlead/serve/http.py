@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,14 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Header = tuple[bytes, bytes]
+Write = Callable[[bytes], None]
+"""Sends bytes to the client, in its order and without waiting."""
 
 DEPTH = 32
 """Levels of nested JSON. No request of a model needs more than five; the parser itself follows 1,024."""
+STATUS_LINE = {
+    status.value: b"HTTP/1.1 %d %b\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
+}
 JSON = b"application/json"
 PLAIN = (JSON,)
 """Content types of most routes."""
@@ -67,6 +73,8 @@ class Scored:
     """Valid rows, as the client sent them."""
     answers: NDArray[np.float64]
     """Shape (rows, k), see :mod:`fairlead.schema.answers`."""
+    body: bytes = b""
+    """``{"rows": [...]}`` as it came, where the rows came like that."""
 
 
 _NO_FAILURES: Mapping[str, int] = {}
@@ -103,6 +111,8 @@ class Route:
     post: Handler | None = None
     types: tuple[bytes, ...] = PLAIN
     """Content types that a body may have."""
+    waits: bool = False
+    """Whether a handler's answer may have to be awaited."""
 
     @property
     def allow(self) -> bytes:
@@ -133,6 +143,28 @@ class Disconnected(Exception):
 def json_answer(content: Any, *, status: int = 200, scored: Scored | None = None) -> Answer:
     """An answer in JSON; numpy arrays are lists."""
     return Answer(status, orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), scored=scored)
+
+
+def headers_of(answer: Answer, identity: bytes, common: Sequence[Header]) -> list[Header]:
+    """All headers of a response."""
+    return [
+        (b"content-type", answer.content_type),
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"x-request-id", identity),
+        *common,
+        *answer.headers,
+    ]
+
+
+def response_of(answer: Answer, identity: bytes, common: Sequence[Header]) -> bytes:
+    """A whole response of HTTP/1.1.
+
+    >>> response_of(Answer(200, b"{}"), b"a-1", ()).splitlines()
+    [b'HTTP/1.1 200 OK', b'content-type: application/json', b'content-length: 2', b'x-request-id: a-1', b'', b'{}']
+    """
+    lines = [STATUS_LINE[answer.status]]
+    lines += [b"%b: %b\r\n" % header for header in headers_of(answer, identity, common)]
+    return b"".join([*lines, b"\r\n", answer.body])
 
 
 def parse_json(body: bytes) -> Any:

@@ -56,7 +56,7 @@ class Predictor:
         rows = rows_of(parse_flat_json(request.body))
         batch = read_rows(self._model, rows, self._limits, request.body)
         answers = answers_of(self._model, batch, self._limits)
-        return json_answer(self.document(answers), scored=Scored(rows, answers))
+        return json_answer(self.document(answers), scored=Scored(rows, answers, request.body))
 
     def answer(self, rows: Sequence[Any]) -> dict[str, Any]:
         """Model, version and one prediction a row. Raises Refused if a row breaks the schema."""

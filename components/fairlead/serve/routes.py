@@ -44,8 +44,10 @@ def routes_of(
     explainer = Explainer(model, limits)
     labels = Feedback(model.schema.output, feedback, limits)
     routes = {
-        "/predict": Route("/predict", post=predictor_of(model, limits)),
-        "/explain": Route("/explain", post=explainer),
+        "/predict": Route(
+            "/predict", post=predictor_of(model, limits), waits=model.rules.batching is not None
+        ),
+        "/explain": Route("/explain", post=explainer, waits=True),
         "/feedback": Route("/feedback", post=labels),
         **v2.routes_of(model, limits, lambda: app.ready),
     }
@@ -53,7 +55,7 @@ def routes_of(
         from fairlead.serve.graphql.handler import GraphQL  # noqa: PLC0415 - half a second that most do without
 
         answer = GraphQL(model, limits, explainer=explainer, feedback=labels, ready=lambda: app.ready)
-        routes["/graphql"] = Route("/graphql", post=answer)
+        routes["/graphql"] = Route("/graphql", post=answer, waits=True)
     return routes | _descriptions(model, limits, app, explainer, routes)
 
 

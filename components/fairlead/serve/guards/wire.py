@@ -15,7 +15,6 @@ Three cases are answered otherwise than by uvicorn:
 from __future__ import annotations
 
 import asyncio
-import http
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from fairlead.serve.environment import Environment
-from fairlead.serve.http import Header
+from fairlead.serve.http import STATUS_LINE, Header
 
 
 @dataclass(frozen=True)
@@ -55,6 +54,7 @@ def protocol_of(
     limits: WireLimits,
     headers: Sequence[Header] = (),
     count: Callable[[int], None] = lambda _status: None,
+    protocol: type[BoundedProtocol] | None = None,
 ) -> type[HttpToolsProtocol]:
     """What to give to ``uvicorn.Config(http=…)``.
 
@@ -62,11 +62,11 @@ def protocol_of(
         limits: The bounds.
         headers: Of every refusal made here.
         count: Told the status of each refusal, since the application never sees these requests.
+        protocol: A kind of :class:`BoundedProtocol` that does more than bound.
     """
     refusals = {status: _refusal(status, error, headers) for status, error in _ERRORS.items()}
-    return type(
-        "BoundedProtocol", (_Bounded,), {"limits": limits, "refusals": refusals, "count": staticmethod(count)}
-    )
+    settings = {"limits": limits, "refusals": refusals, "count": staticmethod(count)}
+    return type("Protocol", (protocol or BoundedProtocol,), settings)
 
 
 _ERRORS = {
@@ -79,15 +79,14 @@ _ERRORS = {
 
 def _refusal(status: int, error: str, headers: Sequence[Header]) -> bytes:
     body = b'{"error":"%s"}' % error.encode()
-    lines = [b"HTTP/1.1 %d %s" % (status, http.HTTPStatus(status).phrase.encode())]
     all_headers = (
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(body)),
         (b"connection", b"close"),
         *headers,
     )
-    lines += [b"%s: %s" % header for header in all_headers]
-    return b"\r\n".join([*lines, b"", body])
+    lines = [b"%b: %b\r\n" % header for header in all_headers]
+    return b"".join([STATUS_LINE[status], *lines, b"\r\n", body])
 
 
 class _Refused(Exception):
@@ -98,7 +97,7 @@ class _Refused(Exception):
         self.status = status
 
 
-class _Bounded(HttpToolsProtocol):
+class BoundedProtocol(HttpToolsProtocol):
     """One connection. See the module's docstring; :func:`protocol_of` sets the class's attributes."""
 
     limits: WireLimits
@@ -111,6 +110,7 @@ class _Bounded(HttpToolsProtocol):
     """Whether its headers are not complete either."""
     _ended = False
     """Whether what still comes is thrown away."""
+    _version = ""
     _arrived = 0
     """Bytes of the packet that is being parsed."""
     _idle_bytes = 0
@@ -118,6 +118,8 @@ class _Bounded(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     """When the connection ends, unless it gets on."""
     _deadline_is_of_head = True
+    _idle_since = 0.0
+    """When the last answer was sent, on the loop's clock."""
 
     # ------------------------------------------------------------------------------------ the connection
 
@@ -141,11 +143,10 @@ class _Bounded(HttpToolsProtocol):
         """Called by the event loop."""
         if self._ended:
             return
-        self._unset_keepalive_if_required()
         self._arrived = len(data)
         self._idle_bytes += self._arrived
         try:
-            self.parser.feed_data(data)
+            self._feed(data)
         except httptools.HttpParserUpgrade:
             self._ended = True
         except httptools.HttpParserError as error:
@@ -158,15 +159,15 @@ class _Bounded(HttpToolsProtocol):
             self._set_deadline()
         elif self._deadline is not None:
             self._set_no_deadline()
-            self._wait_for_next()
+            if self._is_idle():  # else the answer that is being made sets the timer
+                self._end_when_idle(self.timeout_keep_alive)
 
     # ---------------------------------------------------------------------------------------- the parser
 
     def on_message_begin(self) -> None:
         """Called by the parser."""
-        super().on_message_begin()
-        self.scope["received"] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
         self._in_head = self._in_message = True
+        self._begin_request()
 
     def on_headers_complete(self) -> None:
         """Called by the parser; starts the application."""
@@ -178,11 +179,10 @@ class _Bounded(HttpToolsProtocol):
             raise _Refused(431)
         if self.parser.should_upgrade() and self._has_body():
             raise _Refused(505)
-        if self.parser.get_http_version() not in _VERSIONS:
+        self._version = self.parser.get_http_version()
+        if self._version not in _VERSIONS:
             raise _Refused(505)
-        super().on_headers_complete()
-        if self.parser.should_upgrade():
-            self.cycle.keep_alive = False
+        self._start_application()
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
@@ -197,9 +197,27 @@ class _Bounded(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Called when an answer was sent."""
+        self._idle_since = self.loop.time()
         super().on_response_complete()
         if self._ended and not self.pipeline and self.cycle.response_complete:
             self.transport.close()
+
+    # ------------------------------------------------------------------------------- the three steps of a request
+
+    def _feed(self, data: bytes) -> None:
+        """Have a packet parsed; raises what the parser does."""
+        self.parser.feed_data(data)
+
+    def _begin_request(self) -> None:
+        """A request has begun."""
+        super().on_message_begin()
+        self.scope["received"] = time.perf_counter()  # type: ignore[typeddict-unknown-key]
+
+    def _start_application(self) -> None:
+        """A request's headers are complete and within the bounds."""
+        super().on_headers_complete()
+        if self.parser.should_upgrade():
+            self.cycle.keep_alive = False
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
@@ -227,13 +245,25 @@ class _Bounded(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
 
-    def _wait_for_next(self) -> None:
-        """A message that ended after its answer: uvicorn began to wait for the next one before, and gave up."""
+    def timeout_keep_alive_handler(self) -> None:
+        """Called when a connection may have been idle for long enough.
+
+        The timer is not set anew with each request, which would cost more than to look here whether one came meanwhile.
+        """
+        self.timeout_keep_alive_task = None
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._end_when_idle(left)
+        elif self._is_idle():
+            self.transport.close()  # else the next answer sets the timer
+
+    def _is_idle(self) -> bool:
         cycle: Any = self.cycle
-        if cycle is not None and cycle.response_complete and not self.transport.is_closing():
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        return not self._in_message and (cycle is None or cycle.response_complete)
+
+    def _end_when_idle(self, seconds: float) -> None:
+        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def _late(self) -> None:
         self._deadline = None

@@ -1,8 +1,10 @@
 """The prediction log: one JSON line a scored request, a label or a shadow pair, written behind the requests' back.
 
-A request's side only puts a tuple into a bounded queue. A thread empties the queue twenty times a second, turns
-what it holds into lines and appends them with one write. Nothing here ever makes a request wait or fail; what
-cannot be kept is dropped and counted in ``fairlead_log_dropped_total`` by reason:
+A small request's line is made when its answer has been sent, and put into a bounded queue; a thread empties the queue
+twenty times a second and appends what it held with one write. (Made in the thread, a line costs five times as much: the
+two threads would take the interpreter from each other at every call of the system.) Of a large request the queue gets
+what the line is made of, and the thread makes it. Nothing here ever makes a request wait or fail; what cannot be kept is
+dropped and counted in ``fairlead_log_dropped_total`` by reason:
 
 ===========  ================================================================================
 ``queue``    the queue is full: more comes in than the thread can write
@@ -27,16 +29,17 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from zlib import crc32
 
 import orjson
 
 from fairlead.errors import ProjectError
 from fairlead.serve.environment import Environment
+from fairlead.serve.guards.admission import INLINE_BYTES
 from fairlead.serve.http import Answer, Request
 from fairlead.serve.log.files import new_epoch, safe_pod
 from fairlead.serve.log.privacy import Privacy, checked_salt
@@ -52,15 +55,21 @@ logger = logging.getLogger("fairlead.serve")
 
 _Make = Callable[..., dict[str, Any]]
 REASONS = ("queue", "disk", "rate", "encode", "kept", "removed", "closed")
-_YIELD_BYTES = 65_536
-"""Lines made in one go, some 0.2 ms: then the thread lets go of the interpreter, so that a request can be answered."""
 _LINES_AT_ONCE = 4096
 _RETRY_SECONDS = 1.0
-_SMALL = 512
-"""What a label or a pair counts for in the queue, in bytes."""
 _ROW_BYTES = 256
-"""What a row counts for beside its share of the body, which says little where it came in binary form."""
+"""What a row of a large request counts for beside its share of the body, which says little where it came in binary form."""
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_SERIALIZE_NUMPY
+
+
+class _Waiting(NamedTuple):
+    """A record in the queue."""
+
+    number: int
+    size: int
+    """What it counts for, in bytes."""
+    line: bytes | Callable[[], bytes | None]
+    """The line, or what makes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +80,8 @@ class LogSettings:
     queue: int = 10_000
     """Records that wait; half a second of the highest rate one core serves."""
     queue_bytes: int = 8 << 20
-    """Bytes that wait, counted as bodies and a little for each row: some 10,000 rows of 30 fields. Parsed they take five times as
-    much."""
+    """Bytes that wait: of lines; of large requests, whose lines are still to be made, of their bodies and a little for each row.
+    Parsed these take five times as much."""
     rate: float = 0.0
     """Records a second of one worker; 0: all."""
     wake_seconds: float = 0.05
@@ -120,7 +129,12 @@ class PredictionLog:
     """Keeps what was asked and answered. :meth:`observe`, :meth:`feedback` and :meth:`pair` return at once."""
 
     def __init__(
-        self, settings: LogSettings, rules: LogRules, who: Mapping[str, str], metrics: Metrics
+        self,
+        settings: LogSettings,
+        rules: LogRules,
+        who: Mapping[str, str],
+        metrics: Metrics,
+        fields: Collection[str] = (),
     ) -> None:
         """Prepare; nothing is written before :meth:`start`.
 
@@ -129,6 +143,7 @@ class PredictionLog:
             rules: What the project lets be kept; they come with the bundle.
             who: ``slot``, ``bundle`` and ``pod`` of this process.
             metrics: Gets the counters.
+            fields: All that a request's rows can have. Where the rules keep them all, bodies are kept as they came.
         """
         self.epoch = new_epoch()
         self._settings = settings
@@ -140,8 +155,10 @@ class PredictionLog:
             "slot": who.get("slot", ""),
             "bundle": who.get("bundle", ""),
         }
-        self._recorder = Recorder(named, self._privacy)
+        self._recorder = Recorder(named, self._privacy, whole=self._privacy.keeps_all(fields))
         self._prediction = self._recorder.prediction  # looked up once
+        # What privacy remembers of the last row is not shared between threads.
+        self._large_prediction = Recorder(named, Privacy(rules, settings.salt)).prediction
         self._below = int(rules.sample * 2**32)
         self._samples = rules.sample < 1.0
         self._dropped = {
@@ -152,7 +169,7 @@ class PredictionLog:
         }
         self._written = metrics.counter("fairlead_log_records_total", "Records written to the log.")
         self._faults = metrics.counter("fairlead_log_faults_total", "Failed writes; each is tried again.")
-        self._queue: deque[tuple[_Make, tuple[Any, ...], int]] = deque()
+        self._queue: deque[_Waiting] = deque()
         metrics.gauge(
             "fairlead_log_waiting", "Records that wait to be written.", lambda: float(len(self._queue))
         )
@@ -207,12 +224,14 @@ class PredictionLog:
             identity,
             request.route,
             request.caller,
-            rows,
-            scored.answers,
+            scored,
             seconds,
             request.headers,
         )
-        self._put(self._prediction, what, size)
+        if size <= INLINE_BYTES or self._recorder.copies(scored):
+            self._put_line(number, self._prediction, what)
+        else:
+            self._put(_Waiting(number, size, lambda: self._line(self._large_prediction, what)))
 
     def feedback(self, record: Mapping[str, Any]) -> bool:
         """Log a label; whether it could be taken: a dropped one is counted.
@@ -221,11 +240,13 @@ class PredictionLog:
             record: ``id`` of the request, ``row`` in it, ``label``, and ``at``, when the label became known (ISO 8601 or Unix
                 time).
         """
-        return self._put(self._recorder.feedback, (self._next(), time.time(), record), _SMALL)
+        number = self._next()
+        return self._put_line(number, self._recorder.feedback, (number, time.time(), record))
 
     def pair(self, record: Mapping[str, Any]) -> bool:
         """Log two servers' answers to one request, as :func:`fairlead.serve.shadow.pairs.pair_record` puts them."""
-        return self._put(self._recorder.pair, (self._next(), time.time(), record), _SMALL)
+        number = self._next()
+        return self._put_line(number, self._recorder.pair, (number, time.time(), record))
 
     def _next(self) -> int:
         """The next number; the last one is remembered beyond a kill."""
@@ -233,8 +254,20 @@ class PredictionLog:
         self._last[0] = number
         return number
 
-    def _put(self, make: _Make, what: tuple[Any, ...], size: int) -> bool:
-        waiting = len(self._queue)
+    def _put_line(self, number: int, make: _Make, what: tuple[Any, ...]) -> bool:
+        line = self._line(make, what)
+        return line is not None and self._put(_Waiting(number, len(line), line))
+
+    def _line(self, make: _Make, what: tuple[Any, ...]) -> bytes | None:
+        """A record as a line; None, and counted, if it is no JSON: whatever a client can put into a row ends nothing."""
+        try:
+            return orjson.dumps(make(*what), option=_OPTIONS)
+        except Exception:
+            self._dropped["encode"].add()
+            return None
+
+    def _put(self, record: _Waiting) -> bool:
+        waiting, size = len(self._queue), record.size
         if waiting and (
             waiting >= self._settings.queue or self._came - self._went + size > self._settings.queue_bytes
         ):
@@ -244,7 +277,7 @@ class PredictionLog:
             self._dropped["closed"].add()
             return False
         self._came += size
-        self._queue.append((make, what, size))
+        self._queue.append(record)
         return True
 
     # ------------------------------------------------------------------------------------ thread's side
@@ -299,20 +332,15 @@ class PredictionLog:
     def _lines(self) -> tuple[bytes, int, int]:
         """Lines of what waits, the first one's number, and how many there are."""
         lines: list[bytes] = []
-        first: int = self._queue[0][1][0]
-        made = 0
+        first = self._queue[0].number
         for _ in range(min(len(self._queue), _LINES_AT_ONCE)):
-            make, what, size = self._queue.popleft()
+            _, size, made = self._queue.popleft()
             self._went += size
-            try:
-                lines.append(line := orjson.dumps(make(*what), option=_OPTIONS))
-            except Exception:  # whatever a client can put into a row must not end the thread
-                self._dropped["encode"].add()
-                continue
-            made += len(line)
-            if made >= _YIELD_BYTES:
-                made = 0
-                time.sleep(0)
+            line = made if isinstance(made, bytes) else made()
+            if line is not None:
+                lines.append(line)
+            if not isinstance(made, bytes):
+                time.sleep(0)  # let go of the interpreter, so that a request can be answered
         return b"".join(lines), first, len(lines)
 
     def _count_lost(self, reason: str, records: int) -> None:

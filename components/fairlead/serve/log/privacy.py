@@ -13,7 +13,7 @@ is not set nothing can be hashed: such a field is dropped, and :attr:`Privacy.no
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -107,6 +107,10 @@ class Privacy:
         self._caller_hash = Hasher(salt, _CALLER) if salt else None
         self.notes = _notes(rules, () if salt else to_hash, bool(salt))
         """What of the rules cannot be done, for the log at the start."""
+
+    def keeps_all(self, fields: Collection[str]) -> bool:
+        """Whether rows of these *fields* may be kept whole, and nothing has to be added to find them again."""
+        return bool(fields) and self._subject_hash is None and set(fields) <= set(self.kept)
 
     def inputs(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """The fields of *row* that may be kept, as they may be kept. A missing value stays missing."""

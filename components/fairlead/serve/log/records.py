@@ -1,4 +1,4 @@
-"""What a line of the prediction log holds. Made in the log's thread, never on a request's side.
+"""What a line of the prediction log holds.
 
 ========================  =========================================================================
 of every record           ``kind``, ``pod``, ``epoch``, ``seq``, ``at``, ``slot``, ``bundle``
@@ -10,6 +10,9 @@ of every record           ``kind``, ``pod``, ``epoch``, ``seq``, ``at``, ``slot`
 ``worker``                ``event``: ``begin`` (``seq`` 0), ``end`` or ``killed`` (``seq`` is the last given out)
 ========================  =========================================================================
 
+Where the rules keep every field as it came, ``asked`` is the request's body, and the rows have no ``inputs``: to copy a
+body costs a hundredth of writing its numbers again. Readers put the two together (:mod:`fairlead.monitor.segments`).
+
 Times are Unix times in seconds; an answer is the row of :mod:`fairlead.schema.answers`.
 """
 
@@ -19,7 +22,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fairlead.serve.http import Header
+import orjson
+
+from fairlead.serve.http import Header, Scored
 from fairlead.serve.log.privacy import Privacy
 from fairlead.serve.tracing.context import trace_id
 
@@ -29,11 +34,16 @@ _YEAR_10000 = 253_402_300_800
 class Recorder:
     """Makes the records of one worker."""
 
-    def __init__(self, who: Mapping[str, str], privacy: Privacy) -> None:
-        """*who* has ``pod``, ``epoch``, ``slot`` and ``bundle``."""
+    def __init__(self, who: Mapping[str, str], privacy: Privacy, *, whole: bool = False) -> None:
+        """*who* has ``pod``, ``epoch``, ``slot`` and ``bundle``; *whole*: every field may be kept as it came."""
         self._pod, self._epoch = who["pod"], who["epoch"]
         self._slot, self._bundle = who["slot"], who["bundle"]
         self._privacy = privacy
+        self._whole = whole
+
+    def copies(self, scored: Scored) -> bool:
+        """Whether the record has the body instead of each row; a line break in it would end the line early."""
+        return self._whole and bool(scored.body) and b"\n" not in scored.body
 
     def prediction(
         self,
@@ -42,8 +52,7 @@ class Recorder:
         identity: str,
         route: str,
         caller: str,
-        rows: Any,
-        answers: Any,
+        scored: Scored,
         seconds: float,
         headers: Iterable[Header] = (),
     ) -> dict[str, Any]:
@@ -51,8 +60,13 @@ class Recorder:
         record = {
             "kind": "prediction", "id": identity, "pod": self._pod, "epoch": self._epoch, "seq": number, "at": at,
             "slot": self._slot, "bundle": self._bundle, "route": route, "seconds": seconds,
-            "rows": self._privacy.rows(rows, answers.tolist()),
         }  # fmt: skip
+        answers = scored.answers.tolist()
+        if self.copies(scored):
+            record["rows"] = [{"answer": answer} for answer in answers]
+            record["asked"] = orjson.Fragment(scored.body)
+        else:
+            record["rows"] = self._privacy.rows(scored.rows, answers)
         if trace := trace_id(headers):
             record["trace"] = trace
         if caller and (hashed := self._privacy.caller(caller)):
