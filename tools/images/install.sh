@@ -5,10 +5,11 @@
 set -eu
 uv pip install --quiet --no-index --find-links /wheels --no-deps --require-hashes --requirement /requirements.txt
 
-# The test suites of the large packages: nothing imports them, and they are a tenth of the image. numpy keeps its own,
-# which numpy.testing imports.
+# The test suites of the large packages: nothing imports them, and they are a tenth of the image. Of numpy's, numpy.testing
+# imports one module.
 cd "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 for package in matplotlib pandas pyarrow scipy sklearn; do
     [ ! -d "$package" ] || find "$package" -type d -name tests -prune -exec rm -rf {} +
 done
+[ ! -d numpy ] || find numpy -path '*/tests/*' -type f ! -name '_natype.*' ! -name '__init__.*' -delete
 rm -rf onnx/backend/test

@@ -22,11 +22,8 @@ import bentoml
 import pydantic
 
 from fairlead.schema import Field, Schema
-from fairlead.serve.assembly import Assembly
 from fairlead.serve.environment import Environment
-from fairlead.serve.http import Limits, Refused
 from fairlead.serve.loading import load, read_manifest, read_schema
-from fairlead.serve.predict import Predictor
 
 TIMEOUT_SECONDS = 10
 """After this BentoML's own route answers 504. A request of the largest size takes a second or two."""
@@ -72,6 +69,9 @@ def _service_class(folder: Path, schema: Schema, workers: int) -> type:
         """Answers for one model."""
 
         def __init__(self) -> None:
+            # BentoML's supervisor reads this module before its worker does, and only to describe it.
+            from fairlead.serve.assembly import Assembly  # noqa: PLC0415
+
             self.assembly = Assembly(workers=workers)
             self.model = load(folder)
 
@@ -99,6 +99,9 @@ def _described_method(schema: Schema) -> Any:
 
     def predict(self: Any, rows: list[Any]) -> Any:
         """One prediction a row."""
+        from fairlead.serve.http import Limits, Refused  # noqa: PLC0415 - as above
+        from fairlead.serve.predict import Predictor  # noqa: PLC0415
+
         try:
             said = Predictor(self.model, Limits()).answer([row.model_dump(by_alias=True) for row in rows])
             return answer.model_validate(said)
