@@ -12,6 +12,8 @@ is rendered or re-applied can reset it; what was reset all the same is put back 
 ``decide``
     what to do next, pure: one step of the journal (``advance``), or the writes that make the cluster what the journal says
     (``repair``); ``readiness`` is the question both ask.
+``judge``
+    whether a candidate is good enough for more traffic, by evidence: pure, and a design document of its own.
 ``act``, ``probe``
     one write an action; the scored request that a candidate must answer.
 ``drive``, ``figures``

@@ -54,6 +54,8 @@ def _named_columns(project: Project) -> Iterator[tuple[str, str]]:
         yield "data.series.value", data.series.value
         yield from (("data.series.by", name) for name in data.series.by)
     yield from (("model.slices", name) for name in project.model.slices)
+    if project.release.guards.slices:
+        yield "release.guards.slices.by", project.release.guards.slices.by
     yield from (("serve.log.inputs", name) for name in project.serve.log.inputs or ())
     if project.serve.log.subject:
         yield "serve.log.subject", project.serve.log.subject

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 
 from fairlead.spec.base import Misfits, SpecModel
 from fairlead.spec.metrics import METRICS, Task, metrics_of
+from fairlead.spec.release import Release
 from fairlead.spec.run import Run
 from fairlead.spec.serve import Serve
 
@@ -386,6 +387,8 @@ class Project(SpecModel):
     model: Model
     serve: Serve = Serve()
     """What holds for the model wherever it is served."""
+    release: Release = Release()
+    """How a new version gets traffic, and what stops it."""
     run: Run = Run()
     """How tasks run as containers on a cluster; a run on a laptop ignores it."""
 
@@ -445,11 +448,13 @@ def _model_misfits(project: Project) -> list[Misfit]:
 def _value_misfits(project: Project) -> list[Misfit]:
     task, value = project.model.task, project.problem.value
     if value is None:
-        return [
+        gates: list[Misfit] = [
             (("model", "gates", position, "metric"), "value_per_1000 needs problem.value")
             for position, gate in enumerate(project.model.gates)
             if gate.metric == "value_per_1000"
         ]
+        guard: Misfit = (("release", "guards", "value"), "needs problem.value: what each outcome is worth")
+        return [*gates, *([guard] if project.release.guards.value else [])]
     if task == "clustering":
         return [(("problem", "value"), "clustering has no outcomes that could be worth something")]
     is_per_unit = value.over is not None

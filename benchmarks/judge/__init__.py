@@ -1,0 +1,1 @@
+"""How often the release judge is wrong, and how soon it is right: ``python -m benchmarks.judge``."""
