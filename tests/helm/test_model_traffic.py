@@ -87,9 +87,13 @@ def test_the_driver_can_read_the_policy(helm: str) -> None:
     said = policy(helm, with_values(MANAGED, {
         "traffic": {"previewHost": "p.example.com", "pathPrefix": "/fraud", "stripPrefix": True, "timeoutSeconds": 30},
         "scale": {"minReplicas": 3},
-        "release": {"windowSeconds": 60, "readySeconds": 90, "profile": "demo", "probe": {"timeoutSeconds": 2}},
+        "release": {"windowSeconds": 60, "readySeconds": 90, "profile": "demo", "probe": {"timeoutSeconds": 2},
+                    "objectiveMilliseconds": 40, "plan": {"strategy": "canary", "steps": [10]}},
     }))  # fmt: skip
-    assert said.model_dump(by_alias=True) == {
+    plan = said.release
+    assert plan is not None
+    assert (plan.strategy, plan.steps, plan.profile) == ("canary", (10.0,), "demo")
+    assert said.model_dump(by_alias=True, exclude={"release"}) == {
         "model": "fraud",
         "traffic": {
             "backend": "gateway",
@@ -104,6 +108,7 @@ def test_the_driver_can_read_the_policy(helm: str) -> None:
         "probe": {"path": "/predict", "timeoutSeconds": 2},
         "drainSeconds": 40,
         "profile": "demo",
+        "objectiveMs": 40.0,
     }
 
 
@@ -201,7 +206,7 @@ def test_in_mode_static_the_preview_shows_the_other_slot(live: str, idle: str, h
 def test_in_mode_static_a_rule_matches_and_rewrites_as_the_drivers_do(strip: bool, helm: str) -> None:
     traffic = {"traffic": {"pathPrefix": "/fraud", "stripPrefix": strip}}
     [ours] = route(helm, with_values(STATIC, traffic))["rules"]
-    [drivers] = driver_rules(policy(helm, with_values(MANAGED, traffic)), "blue")
+    [drivers] = driver_rules(policy(helm, with_values(MANAGED, traffic)), {"blue": 100})
     assert {**ours, "backendRefs": []} == {**drivers, "backendRefs": []}
 
 

@@ -7,6 +7,7 @@ driver can be killed at any write: before it, or after it and before the answer.
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,11 @@ Object = dict[str, Any]
 NAMESPACE, MODEL = "ns", "m"
 
 
+_UIDS = itertools.count()
+ERRORS = {"erring": 0.2, "better": 0.0}
+"""Share of failed requests by what an image's name begins with; others have 0.5 %."""
+
+
 class Killed(BaseException):
     """The driver was killed here. Not an Exception: nothing may catch it."""
 
@@ -33,6 +39,10 @@ class Pod:
 
     template: str
     ready: bool = False
+    uid: str = field(default_factory=lambda: f"pod-{next(_UIDS)}")
+    started: float = 0.0
+    answers: int = 0
+    failures: int = 0
 
 
 @dataclass
@@ -132,7 +142,9 @@ class SimulatedCluster:
         return copy.deepcopy(self.objects[key])
 
     def ask(self, url: str, body: bytes | None, seconds: float) -> tuple[int, bytes]:
-        """A request to a slot's Service."""
+        """A request to a slot's Service, or for a pod's counters."""
+        if url.endswith("/metrics"):
+            return 200, self._counters(urlsplit(url).hostname or "").encode()
         slot = urlsplit(url).netloc.partition(".")[0].removeprefix(f"{MODEL}-")
         if not self.ready(slot):
             raise OSError("connection refused")
@@ -141,6 +153,34 @@ class SimulatedCluster:
             return 500, b"wrong"
         rows = json.loads(body)["rows"] if body else []
         return 200, json.dumps({"predictions": [{"value": 1.0} for _ in rows]}).encode()
+
+    def _counters(self, name: str) -> str:
+        slot, _, number = name.rpartition("-")
+        pod = self.pods[slot][int(number)]
+        labels = 'endpoint="/predict",route="live"'
+        return (
+            f'process_start_time_seconds {pod.started}\nfairlead_pod_info{{pod_uid="{pod.uid}"}} 1\n'
+            f'fairlead_requests_total{{{labels},code="200"}} {pod.answers}\n'
+            f'fairlead_requests_total{{{labels},code="500"}} {pod.failures}\n'
+            f'fairlead_predicted_labels_total{{route="live",label="no"}} {pod.answers}\n'
+        )
+
+    def traffic(self, requests: int) -> None:
+        """So many requests, shared as the route says and failing as the images do."""
+        route = self.objects.get(("HTTPRoute", MODEL), {"spec": {}})
+        references = [ref for rule in route["spec"].get("rules", []) for ref in rule.get("backendRefs", [])]
+        total = sum(ref["weight"] for ref in references)
+        for ref in references:
+            slot = ref["name"].removeprefix(f"{MODEL}-")
+            image = self.objects["Deployment", ref["name"]]["spec"]["template"]["spec"]["containers"][0][
+                "image"
+            ]
+            ready = [pod for pod in self.pods.get(slot, []) if pod.ready]
+            asked = requests * ref["weight"] / total
+            for pod in ready:
+                failed = round(asked / len(ready) * ERRORS.get(image.partition(":")[0], 0.005))
+                pod.failures += failed
+                pod.answers += round(asked / len(ready)) - failed
 
     # ------------------------------------------------------------------------------- what controllers do
 
@@ -181,7 +221,7 @@ class SimulatedCluster:
         pods = self.pods.setdefault(slot, [])
         new = [pod for pod in pods if pod.template == template]
         if len(new) < wanted:
-            pods.append(Pod(template))
+            pods.append(Pod(template, started=self.now))
         elif len(new) > wanted:
             pods.remove(new[-1])
         if wanted == 0 or sum(pod.ready for pod in new) >= wanted:
@@ -229,7 +269,8 @@ class SimulatedCluster:
             "status": "False",
             "message": "0/1 nodes are available: Insufficient cpu.",
         }
-        return [{"metadata": {"name": f"{slot}-{number}"}, "status": {"conditions": [] if self.room or pod.ready else [waiting]}}
+        return [{"metadata": {"name": f"{slot}-{number}"}, "spec": {},
+                 "status": {"podIP": f"{slot}-{number}", "conditions": [] if self.room or pod.ready else [waiting]}}
                 for number, pod in enumerate(self.pods.get(slot, []))]  # fmt: skip
 
     # ---------------------------------------------------------------------------------- what tests look at
@@ -296,13 +337,14 @@ def installed(
     return cluster
 
 
-def run_until_quiet(cluster: SimulatedCluster, seconds: int = 400) -> None:
-    """Let driver and controllers go on for a while of simulated time."""
+def run_until_quiet(cluster: SimulatedCluster, seconds: int = 400, requests: int = 0) -> None:
+    """Let driver and controllers go on for a while of simulated time, with so many requests each four seconds."""
     driver = cluster.driver()
     for _ in range(seconds // 4):
         driver.turn()
         cluster.control()
         cluster.start()
+        cluster.traffic(requests)
         cluster.now += 4
 
 

@@ -34,7 +34,8 @@ def _short(action):
             f"{release.phase.value}{' (held)' if release.held else ''}" if release else _end(action.journal)
         )
     number = f" {action.replicas}" if hasattr(action, "replicas") else ""
-    return f"{type(action).__name__} {action.slot}{number}"
+    where = " and ".join(action.weights) if isinstance(action, SetRules) else action.slot
+    return f"{type(action).__name__} {where}{number}"
 
 
 def _end(journal):

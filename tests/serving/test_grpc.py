@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from fairlead.errors import ServiceError
 from fairlead.schema import Output, Schema, SeriesShape
 from fairlead.serve.app import App
+from fairlead.serve.guards.admission import INLINE_BYTES
 from fairlead.serve.http import Limits, Refused, Request
 from fairlead.serve.loading import LoadedModel, Manifest, load
 from fairlead.serve.metrics.registry import Metrics
@@ -179,7 +180,7 @@ def test_typed_contents_are_answered_with_typed_contents(client: Client, both: A
 def test_many_rows_are_answered_in_a_thread(client: Client, both: Any) -> None:
     columns = {name: (datatype, values * 800) for name, (datatype, values) in COLUMNS.items()}
     request = raw(columns)
-    assert request.ByteSize() > 65_536
+    assert request.ByteSize() > INLINE_BYTES
     probability = client("ModelInfer", request).raw_output_contents[1]
     assert np.frombuffer(probability).tolist() == over_http(both, columns)["outputs"][1]["data"]
 

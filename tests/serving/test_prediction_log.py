@@ -314,13 +314,13 @@ def test_the_queue_is_bounded_in_bytes_too(start: Start, tmp_path: Path, metrics
 def test_a_large_request_counts_by_its_body_until_its_line_is_made(
     start: Start, tmp_path: Path, metrics: Metrics
 ) -> None:
-    log = start(queue_bytes=300_000, wake_seconds=60.0)
+    log = start(queue_bytes=600_000, wake_seconds=60.0)
     for number in range(5):
         ask(
             log, str(number), [ROW] * 400
         )  # 120 kB of body and rows: too large to be made into a line at once
     log.close()
-    assert [len(record["rows"]) for record in logged(tmp_path / "log")] == [400, 400]
+    assert [len(record["rows"]) for record in logged(tmp_path / "log")] == [800, 800]
     assert dropped(metrics) == {"queue": 3}
 
 

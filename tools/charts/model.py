@@ -494,6 +494,13 @@ class Release(Values):
     profile: Literal["default", "demo"] = "default"
     """demo: short times, for demonstrations and tests."""
 
+    plan: KubernetesObject = {}
+    """How traffic moves, and what stops it: the section `release` of the project file (strategy, steps, guards …), which the
+    driver checks. Empty: all traffic at once, after the probe. Weights need traffic.backend gateway."""
+
+    objective_milliseconds: float = Field(50, gt=0, le=10000)
+    """A slower answer counts as slow for the plan's guard of latency."""
+
     probe: ReleaseProbe = ReleaseProbe()
 
 

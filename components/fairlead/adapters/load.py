@@ -150,7 +150,7 @@ def serving(bundle: Path) -> Iterator[Loaded]:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - one call into the C library, no locks
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - one call into the C library, no locks
         )
         try:
             if server_cpus:
@@ -209,7 +209,7 @@ def _processor() -> str:
 # ---------------------------------------------------------------------------------------------- the server's life
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have this process told to end (SIGTERM) when its parent dies, however it dies: a killed load test leaves no server."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 

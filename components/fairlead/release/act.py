@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead.errors import Conflict, ServiceError
@@ -19,15 +19,29 @@ from fairlead.release.actions import (
     SetRules,
     SetSelector,
     StampSlot,
+    TakeLook,
 )
 from fairlead.release.journal import Journal, Stamp
+from fairlead.release.looks import Arms, first, judged, look_record
 from fairlead.release.objects import Object
 from fairlead.release.observe import Cluster
 from fairlead.release.observed import Deployed, Observed, Pointer
 from fairlead.release.policy import Policy
 from fairlead.release.probe import Ask, probe
+from fairlead.release.readings import Arm, arm_of
 
 SERVICE_URL = "http://{service}.{namespace}.svc"
+METRICS_SECONDS = 2.0
+"""For the counters of one pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The counters at the end of a look."""
+
+    where: tuple[float, int]
+    """Begin of the release, and number of the step: looks never span two weights."""
+    arms: Arms
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,10 @@ class Hands:
 
     cluster: Cluster
     ask: Ask
+    memory: dict[tuple[str, str], Sight] = field(default_factory=dict)
+    """By namespace and model: what the last look saw."""
+    keep: Callable[[str, str, Mapping[str, Any]], None] = lambda *_: None
+    """Told of each look (namespace, model, :func:`fairlead.release.looks.look_record`); it may lag, and nothing waits for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +104,8 @@ def act(hands: Hands, scene: Scene, action: Action, now: float) -> None:
             hands.cluster.apply(applied(scene, action))
         case ProbeSlot():
             _probe(hands, scene, action, now)
+        case TakeLook():
+            _look(hands, scene, now)
 
 
 def write_journal(cluster: Cluster, scene: Scene, journal: Journal) -> None:
@@ -128,7 +148,7 @@ def applied(scene: Scene, action: SetFloor | SetRules | SetSelector) -> Object:
             pointer = traffic.route if action.route == scene.policy.traffic.route else traffic.preview
             return {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
                     "metadata": scene.metadata(action.route, _version(pointer)),
-                    "spec": {"rules": objects.rules(scene.policy, action.slot)}}  # fmt: skip
+                    "spec": {"rules": objects.rules(scene.policy, action.weights)}}  # fmt: skip
         case SetSelector():
             return {"apiVersion": "v1", "kind": "Service", "metadata": scene.metadata(model, _version(traffic.service)),
                     "spec": {"selector": objects.slot_labels(model, action.slot)}}  # fmt: skip
@@ -173,6 +193,45 @@ def _probe(hands: Hands, scene: Scene, action: ProbeSlot, now: float) -> None:
     found = probe(hands.ask, base, scene.policy.probe, action.stamp.probe)
     result = {"tries": release.tries + 1, "tried": now, "passed": found.passed, "said": found.said[:300]}
     write_journal(hands.cluster, scene, scene.journal.but(release=release.model_copy(update=result)))
+
+
+def _look(hands: Hands, scene: Scene, now: float) -> None:
+    """Read the counters of both slots; compare them with those of the look before, if it was at the same weight."""
+    journal = scene.journal
+    release = journal.release if journal else None
+    if journal is None or release is None or release.shift is None or journal.live is None:
+        return
+    key, where = (scene.namespace, scene.policy.model), (release.started, release.shift.step)
+    arms = {slot: _arm(hands, scene, slot, now) for slot in (journal.live, release.slot)}
+    before = hands.memory.get(key)
+    if before is None or before.where != where:
+        shift = first(scene.policy, journal, release.shift, arms, now)
+    else:
+        shift, look, verdict = judged(scene.policy, journal, release, release.shift, before.arms, arms, now)
+        hands.keep(scene.namespace, scene.policy.model, look_record(release, shift, look, verdict))
+    write_journal(hands.cluster, scene, journal.but(release=release.model_copy(update={"shift": shift})))
+    if not any(arm.problem for arm in arms.values()):  # else the next look is compared with the one before
+        hands.memory[key] = Sight(where, arms)
+
+
+def _arm(hands: Hands, scene: Scene, slot: str, now: float) -> Arm:
+    """The counters of a slot's pods, each asked by itself: a Service would answer for one of them."""
+    labels = ",".join(
+        f"{key}={value}" for key, value in objects.slot_labels(scene.policy.model, slot).items()
+    )
+    texts = {}
+    for pod in hands.cluster.find("Pod", scene.namespace, labels):
+        name, url = pod["metadata"]["name"], objects.pod_url(pod)
+        if not url:
+            continue  # it has no address yet, so it has answered nothing
+        try:
+            status, body = hands.ask(f"{url}/metrics", None, METRICS_SECONDS)
+        except OSError as error:
+            return Arm(now, problem=f"pod {name} does not tell its counters: {error}")
+        if status != 200:
+            return Arm(now, problem=f"pod {name} does not tell its counters: status {status}")
+        texts[name] = body.decode(errors="replace")
+    return arm_of(texts, now)
 
 
 def _deployed(scene: Scene, slot: str) -> Deployed:

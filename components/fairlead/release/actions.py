@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fairlead.release.journal import Journal, Stamp
+
+Weights = Mapping[str, float]
+"""Slot to its share of the traffic in percent; slots without a share are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +69,10 @@ class SetFloor:
 
 @dataclass(frozen=True, slots=True)
 class SetRules:
-    """Set all rules of an HTTPRoute, so that it leads to the slot."""
+    """Set all rules of an HTTPRoute."""
 
     route: str
-    slot: str
+    weights: Weights
     why: str
 
 
@@ -89,4 +93,15 @@ class ProbeSlot:
     why: str
 
 
-Action = Record | CreateSlot | StampSlot | ScaleSlot | SetFloor | SetRules | SetSelector | ProbeSlot
+@dataclass(frozen=True, slots=True)
+class TakeLook:
+    """Read the counters of both slots, have them judged, and write down in the journal what was said."""
+
+    slot: str
+    """The candidate's."""
+    why: str
+
+
+Action = (
+    Record | CreateSlot | StampSlot | ScaleSlot | SetFloor | SetRules | SetSelector | ProbeSlot | TakeLook
+)

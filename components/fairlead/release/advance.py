@@ -4,16 +4,17 @@
 
               desired ≠ live                     ready                answers                traffic has moved
     settled ─────────────────> starting ─────────────────> probing ─────────> switching ───────────────────> settled
-       ^                        │   ^                       │   │              │                       (old slot warm
-       │    not ready in time,  │   └── no longer ready ────┴───┼──────────────┘                        for the window)
-       └── probe fails, or live ┴───────────────────────────────┘
-           is desired again
+       ^                        │   ^                       │   │ │            ^ │                     (old slot warm
+       │    not ready in time,  │   └── no longer ready ────┴───┼─┼────────────┼─┘                      for the window)
+       └── probe fails, proved ─┴───────────────────────────────┘ └> shifting ─┘ proved good at the last weight
+           worse, or live is desired again                            1, 5, 25 … %
 """
 
 from __future__ import annotations
 
 from fairlead.release import names
-from fairlead.release.journal import Failure, Journal, Phase, Release, What, Window
+from fairlead.release.commands import obey
+from fairlead.release.journal import Failure, Journal, Phase, Release, Shift, What, Window
 from fairlead.release.observed import Desired, Observed, Traffic
 from fairlead.release.policy import Policy
 from fairlead.release.readiness import live_pods, missing, no_room, pods_needed
@@ -27,6 +28,8 @@ def advance(
 ) -> Journal:
     """The journal after this look; the same one if nothing has happened."""
     journal = _forget_failure(journal, desired)
+    if desired is not None and desired.command is not None and desired.command.identity != journal.obeyed:
+        return _obey(desired, journal, now)
     if journal.release is not None:
         return _go_on(policy, desired, observed, journal, journal.release, now)
     if desired is not None and _wanted(journal, desired):
@@ -184,12 +187,13 @@ def _wait(
 def _prove(
     policy: Policy, desired: Desired, observed: Observed, journal: Journal, release: Release, now: float
 ) -> Journal:
-    """The candidate is ready: from there to a probe, and from a passed probe to the switch."""
-    if release.phase is Phase.STARTING:
-        phase = Phase.SWITCHING if release.rollback or release.passed else Phase.PROBING
-        changes = {"phase": phase, "held": "", "tries": 0}
-    elif release.phase is Phase.PROBING and release.passed:
-        changes = {"phase": Phase.SWITCHING}
+    """The candidate is ready: from there to a probe, from a passed probe to its first weight or the switch."""
+    if release.phase is Phase.STARTING and not (release.rollback or release.passed):
+        changes = {"phase": Phase.PROBING, "held": "", "tries": 0}
+    elif release.phase is Phase.STARTING or (release.phase is Phase.PROBING and release.passed):
+        changes = {**_first_weight(policy, journal, release, now), "held": ""}
+    elif release.phase is Phase.SHIFTING and release.shift is not None:
+        return _go_by_verdict(policy, desired, observed, journal, release, release.shift, now)
     elif release.phase is Phase.PROBING and release.tries >= TRIES:
         return _fail(
             desired, journal, release, f"{release.tries} probes failed; the last: {release.said}", now
@@ -199,6 +203,87 @@ def _prove(
     else:
         return journal
     return journal.but(release=release.model_copy(update=changes))
+
+
+def _first_weight(policy: Policy, journal: Journal, release: Release, now: float) -> dict[str, object]:
+    """Where a candidate that has passed its probe goes: to its weight, or to all of the traffic.
+
+    All at once goes the very first revision, which has nothing to be compared with, and the way back to a warm one.
+    """
+    shift = release.shift
+    if release.rollback or journal.live is None or not (shift or policy.steps):
+        return {"phase": Phase.SWITCHING}
+    if shift is not None:  # it was not ready for a while: the weight is the same, and evidence goes on
+        return {"phase": Phase.SHIFTING, "shift": shift.model_copy(update={"since": now, "said": None})}
+    return {"phase": Phase.SHIFTING, "shift": Shift(steps=policy.steps, since=now)}
+
+
+def _go_by_verdict(
+    policy: Policy,
+    desired: Desired,
+    observed: Observed,
+    journal: Journal,
+    release: Release,
+    shift: Shift,
+    now: float,
+) -> Journal:
+    """What the latest verdict asks for."""
+    said = shift.said
+    if said is None or said.action in ("hold", "no_data"):
+        return journal
+    if said.action == "abort":
+        unfit = _unfit(policy, observed, journal)
+        if unfit:
+            return journal.but(release=release.model_copy(update={"held": f"not taken back: {unfit}"}))
+        return _abort(desired, journal, release, "; ".join(said.reasons), now)
+    if shift.paused:
+        return journal
+    return next_weight(journal, release, shift, "; ".join(said.reasons), now)
+
+
+def next_weight(journal: Journal, release: Release, shift: Shift, why: str, now: float) -> Journal:
+    """One step on: a larger weight, or all of the traffic after the last one."""
+    if shift.step + 1 == len(shift.steps):
+        moved_on = release.model_copy(update={"phase": Phase.SWITCHING, "said": why[:300]})
+        return journal.but(release=moved_on)
+    onward = shift.model_copy(update={"step": shift.step + 1, "since": now, "said": None})
+    stepped = journal.but(release=release.model_copy(update={"shift": onward, "held": ""}))
+    return stepped.noted(
+        now, What.STEPPED, release.slot, release.revision, f"{onward.weight:g} % of the traffic: {why}"
+    )
+
+
+def _unfit(policy: Policy, observed: Observed, journal: Journal) -> str:
+    """Why the live slot cannot take all of the traffic: a candidate is not taken back to something worse."""
+    if journal.live is None:
+        return "there is no live slot"
+    lacking = missing(observed, policy, journal.slots[journal.live], journal.live, 1)
+    return f"the live slot is not fit for all of the traffic ({lacking})" if lacking else ""
+
+
+def _obey(desired: Desired, journal: Journal, now: float) -> Journal:
+    """Do what a person says, once."""
+    command = desired.command
+    assert command is not None  # noqa: S101 - the caller asked
+    journal = journal.but(obeyed=command.identity)
+    release = journal.release
+    if release is None or release.shift is None or release.phase is not Phase.SHIFTING:
+        if command.verb == "abort" and release is not None and release.phase is not Phase.SWITCHING:
+            return _abort(desired, journal, release, command.said(), now)
+        return journal
+    if command.verb == "abort":
+        return _abort(desired, journal, release, command.said(), now)
+    if command.verb == "promote":
+        return next_weight(journal, release, release.shift, command.said(), now)
+    told = journal.but(release=release.model_copy(update={"shift": obey(release.shift, command)}))
+    return told.noted(now, What.TOLD, release.slot, release.revision, command.said())
+
+
+def _abort(desired: Desired, journal: Journal, release: Release, why: str, now: float) -> Journal:
+    ended = journal.but(
+        release=None, failure=Failure(revision=release.revision, retry=desired.retry, why=why[:300])
+    )
+    return ended.noted(now, What.ABORTED, release.slot, release.revision, why)
 
 
 def _no_way_in(policy: Policy, traffic: Traffic) -> str:

@@ -30,9 +30,10 @@ rules, selector, minReplicas, template or Deployment not as wanted  SetRules, Se
 
 from __future__ import annotations
 
-from fairlead.release.actions import Action, Notice, ProbeSlot, Record
+from fairlead.release.actions import Action, Notice, ProbeSlot, Record, TakeLook
 from fairlead.release.advance import TRIES, adopt, advance
 from fairlead.release.journal import Journal, Outcome, Phase, What
+from fairlead.release.looks import seconds_between
 from fairlead.release.observed import Desired, Observed
 from fairlead.release.policy import Policy
 from fairlead.release.readiness import missing, pods_needed
@@ -59,7 +60,12 @@ def decide(
     following = advance(policy, desired, observed, journal, now)
     if following != journal:
         return [_record(journal, following)]
-    return [*repairs(policy, observed, journal), *_probe(policy, observed, journal, now)]
+    due = repairs(policy, observed, journal)
+    return [
+        *due,
+        *_probe(policy, observed, journal, now),
+        *([] if due else _look(policy, observed, journal, now)),
+    ]
 
 
 def _probe(policy: Policy, observed: Observed, journal: Journal, now: float) -> list[Action]:
@@ -71,6 +77,16 @@ def _probe(policy: Policy, observed: Observed, journal: Journal, now: float) -> 
     if lacking or 0 <= now - release.tried < PAUSE:
         return []
     return [ProbeSlot(release.slot, stamp, f"probe {release.tries + 1} of {TRIES}")]
+
+
+def _look(policy: Policy, observed: Observed, journal: Journal, now: float) -> list[Action]:
+    """A look at a weight that the gateway has taken in, as often as the plan says; nothing else may be due."""
+    release, route = journal.release, observed.traffic.route
+    if release is None or release.phase is not Phase.SHIFTING or release.shift is None:
+        return []
+    if route is None or not route.obeyed or 0 <= now - release.shift.looked < seconds_between(policy):
+        return []
+    return [TakeLook(release.slot, f"look {release.shift.looks + 1} at {release.shift.weight:g} %")]
 
 
 def _record(before: Journal | None, after: Journal) -> Record:
@@ -89,4 +105,6 @@ def notice_of(outcome: Outcome) -> Notice:
     """What people are told of an outcome."""
     word = "".join(part.capitalize() for part in outcome.what.value.split())
     said = f"revision {outcome.revision} in slot {outcome.slot}: {outcome.what.value}: {outcome.why}"
-    return Notice(f"Release{word}", said, warning=outcome.what in (What.FAILED, What.ROLLED_BACK))
+    return Notice(
+        f"Release{word}", said, warning=outcome.what in (What.FAILED, What.ABORTED, What.ROLLED_BACK)
+    )

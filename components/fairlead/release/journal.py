@@ -28,6 +28,8 @@ class Phase(StrEnum):
     """The candidate's pods are on their way to ready."""
     PROBING = "probing"
     """The candidate is ready and has yet to answer the probe."""
+    SHIFTING = "shifting"
+    """Traffic moves to it by steps, as far as the judge finds it good."""
     SWITCHING = "switching"
     """The candidate has proved itself; traffic is moved to it."""
 
@@ -36,9 +38,15 @@ class What(StrEnum):
     """How a release ended, or that it began."""
 
     STARTED = "started"
+    STEPPED = "stepped"
+    """It has the next weight."""
     SWITCHED = "switched"
     ROLLED_BACK = "rolled back"
     FAILED = "failed"
+    ABORTED = "aborted"
+    """The judge proved it worse than the margins, or a person ended it."""
+    TOLD = "told"
+    """A person paused, resumed or went on, or accepted what the judge held the release for."""
     REPLACED = "replaced"
     """A newer revision took the candidate's slot."""
     CANCELLED = "cancelled"
@@ -58,6 +66,44 @@ class Stamp(SpecModel):
     """Value of the probe annotation; empty if there is none."""
     answered: str = ""
     """Digest of the template as the API server answered it, where admission made it differ from what was sent."""
+
+
+class Said(SpecModel):
+    """The judge's latest verdict."""
+
+    action: Literal["promote", "hold", "abort", "no_data"]
+    reasons: tuple[str, ...] = ()
+    forecast: str = ""
+
+
+class Shift(SpecModel):
+    """How far traffic has moved, and what is known of the candidate."""
+
+    steps: tuple[float, ...]
+    """Weights in percent, fixed when the release began."""
+    step: int = 0
+    since: float
+    """When the present weight was set."""
+    looked: float = 0.0
+    """When the judge last looked."""
+    looks: int = 0
+    bins: int = 0
+    """How many labels or bins of the score the answers have, fixed when counters are read first; 0: they are not judged."""
+    slow_above: float | None = None
+    """Bound of the histogram in seconds above which an answer is slow, fixed likewise; None: slow answers are not judged."""
+    evidence: str = ""
+    """The judge's states; empty before the first look."""
+    said: Said | None = None
+    """About the present weight."""
+    paused: str = ""
+    """By whom and why; no next step meanwhile, but the judge goes on, and may end the release."""
+    acknowledged: tuple[str, ...] = ()
+    """Guards whose reason to hold a person has accepted."""
+
+    @property
+    def weight(self) -> float:
+        """The candidate's weight in percent."""
+        return self.steps[self.step]
 
 
 class Release(SpecModel):
@@ -82,6 +128,8 @@ class Release(SpecModel):
     passed: bool = False
     said: str = ""
     """What the last probe found."""
+    shift: Shift | None = None
+    """Once traffic moves by steps."""
 
 
 class Window(SpecModel):
@@ -126,6 +174,8 @@ class Journal(SpecModel):
     failure: Failure | None = None
     outcomes: tuple[Outcome, ...] = ()
     """Newest last."""
+    obeyed: str = ""
+    """The last command of a person that was carried out."""
 
     @model_validator(mode="after")
     def _each_slot_in_use_has_a_stamp(self) -> Self:

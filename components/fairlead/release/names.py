@@ -19,6 +19,8 @@ STAMPED = (REVISION, BUNDLE, PROBE)
 """What a slot's Deployment says about its revision."""
 RETRY = PREFIX + "retry"
 """Annotation on the policy: a new value asks for a failed revision to be tried again."""
+COMMAND = PREFIX + "command"
+"""Annotation on the policy: JSON ``{"id", "verb", "who", "why", "guard"}``, what a person tells the driver."""
 TERM = PREFIX + "term"
 """Annotation: the leadership under which the object may be written. See :func:`fairlead.release.drive.fence`."""
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from fairlead.release import names
-from fairlead.release.actions import Notice
+from fairlead.release.actions import Notice, Weights
 from fairlead.release.journal import Stamp
 from fairlead.release.policy import Policy
 
@@ -120,8 +120,8 @@ def event(namespace: str, policy: str, uid: str, notice: Notice, now: float) -> 
     }
 
 
-def rules(policy: Policy, slot: str) -> list[Object]:
-    """All rules of the HTTPRoute: one back end, the live one.
+def rules(policy: Policy, weights: Weights) -> list[Object]:
+    """All rules of the HTTPRoute: one back end a slot that has a weight. Weights are told in hundredths of a percent.
 
     A slot without weight is left out instead of given weight 0: a gateway then has no reason to look at pods that are about to
     go, and a slot without pods can make no part of the route unresolved.
@@ -131,14 +131,35 @@ def rules(policy: Policy, slot: str) -> list[Object]:
     if policy.traffic.strip_prefix:
         rewrite = {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}
         rule["filters"] = [{"type": "URLRewrite", "urlRewrite": rewrite}]
-    backend = {
-        "group": "",
-        "kind": "Service",
-        "name": names.slot_name(policy.model, slot),
-        "port": 80,
-        "weight": 100,
-    }
-    return [{**rule, "backendRefs": [backend]}]
+    backends = [
+        {
+            "group": "",
+            "kind": "Service",
+            "name": names.slot_name(policy.model, slot),
+            "port": 80,
+            "weight": round(100 * weights[slot]) if len(weights) > 1 else 100,
+        }
+        for slot in names.SLOTS
+        if slot in weights
+    ]
+    return [{**rule, "backendRefs": backends}]
+
+
+def pod_url(pod: Mapping[str, Any]) -> str:
+    """Where a pod's port ``http`` is; empty while it has no address, or is gone.
+
+    >>> pod = {"status": {"podIP": "10.0.0.7"}, "spec": {"containers": [{"ports": [{"name": "http", "containerPort": 8080}]}]}}
+    >>> pod_url(pod), pod_url({**pod, "status": {}})
+    ('http://10.0.0.7:8080', '')
+    """
+    address = pod.get("status", {}).get("podIP", "")
+    ports = (
+        port["containerPort"]
+        for container in pod["spec"].get("containers", ())
+        for port in container.get("ports", ())
+        if port.get("name") == "http"
+    )
+    return f"http://{address}:{next(ports, 8080)}" if address else ""
 
 
 def holds(found: Any, wanted: Any) -> bool:

@@ -10,9 +10,20 @@ from typing import Any, Protocol
 
 from fairlead.errors import FairleadError
 from fairlead.release import names
+from fairlead.release.actions import Weights
 from fairlead.release.journal import Journal, Stamp
 from fairlead.release.objects import Object, digest, holds, plain_template, rules, seen_template, slot_labels
-from fairlead.release.observed import Deployed, Desired, Observed, Pods, Pointer, Scaler, Slot, Traffic
+from fairlead.release.observed import (
+    Command,
+    Deployed,
+    Desired,
+    Observed,
+    Pods,
+    Pointer,
+    Scaler,
+    Slot,
+    Traffic,
+)
 from fairlead.release.policy import Policy
 
 
@@ -92,8 +103,11 @@ def _model(cluster: Cluster, found: Listing, config: Object) -> Model:
         journal = Journal.from_json(kept.get("data", {}).get("journal.json", "")) if kept else None
     except FairleadError as error:
         return Model(name, None, None, seen, None, error)
+    said = metadata.get("annotations", {})
     desired = desired_of(
-        found.get("PodTemplate", policy.model), metadata.get("annotations", {}).get(names.RETRY, "")
+        found.get("PodTemplate", policy.model),
+        said.get(names.RETRY, ""),
+        command_of(said.get(names.COMMAND, "")),
     )
     candidate = journal.release.slot if journal and journal.release else None
     slots = {slot: _slot(found, policy, slot) for slot in names.SLOTS}
@@ -107,7 +121,20 @@ def _model(cluster: Cluster, found: Listing, config: Object) -> Model:
     return Model(policy.model, policy, desired, observed, journal)
 
 
-def desired_of(template: Object | None, retry: str) -> Desired | None:
+def command_of(text: str) -> Command | None:
+    """What a person told the driver; None where there is nothing, or nothing that can be understood.
+
+    >>> command_of('{"id": "1", "verb": "pause", "who": "eve", "why": "lunch"}').verb, command_of("pause")
+    ('pause', None)
+    """
+    try:
+        said = json.loads(text)
+        return Command(*(str(said.get(key, "")) for key in ("id", "verb", "who", "why", "guard")))
+    except (ValueError, AttributeError):
+        return None
+
+
+def desired_of(template: Object | None, retry: str, command: Command | None = None) -> Desired | None:
     """The desired revision, named by its annotation or else by the template's content; None while there is no model yet."""
     if template is None:
         return None
@@ -117,7 +144,7 @@ def desired_of(template: Object | None, retry: str) -> Desired | None:
     stamp = Stamp(
         revision=revision, template=pods, bundle=said.get(names.BUNDLE, ""), probe=said.get(names.PROBE, "")
     )
-    return Desired(stamp, retry)
+    return Desired(stamp, retry, command)
 
 
 def _slot(found: Listing, policy: Policy, slot: str) -> Slot:
@@ -209,8 +236,19 @@ def _traffic(found: Listing, policy: Policy) -> Traffic:
 
 def _route_pointer(route: Object, policy: Policy) -> Pointer:
     found = route["spec"].get("rules", [])
-    slot = next((slot for slot in names.SLOTS if holds(found, rules(policy, slot))), None)
-    return Pointer(route["metadata"]["resourceVersion"], slot, _accepted(route))
+    slot = next((slot for slot in names.SLOTS if holds(found, rules(policy, {slot: 100}))), None)
+    weights = {} if slot else _weights(policy, found)
+    return Pointer(route["metadata"]["resourceVersion"], slot, _accepted(route), weights)
+
+
+def _weights(policy: Policy, found: Any) -> Weights:
+    """The weights of rules that the driver wrote for two slots; empty for any others."""
+    try:
+        told = [reference["weight"] / 100 for reference in found[0]["backendRefs"]]
+        weights = dict(zip(names.SLOTS, told, strict=True))
+    except (LookupError, TypeError, ValueError):
+        return {}
+    return weights if holds(found, rules(policy, weights)) else {}
 
 
 def _accepted(route: Object) -> bool:

@@ -7,8 +7,28 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead.release import names
+from fairlead.release.actions import Weights
 from fairlead.release.journal import Stamp
 from fairlead.release.objects import digest, plain_template, slot_template
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a person tells the driver, once."""
+
+    identity: str
+    """Told apart by it; one that was carried out is not carried out again."""
+    verb: str
+    """``pause``, ``resume``, ``promote``, ``abort`` or ``acknowledge``."""
+    who: str
+    why: str = ""
+    guard: str = ""
+    """Acknowledge: whose reason to hold is accepted."""
+
+    def said(self) -> str:
+        """In words."""
+        about = f" {self.guard}" if self.guard else ""
+        return f"{self.verb}{about} by {self.who}" + (f": {self.why}" if self.why else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +38,7 @@ class Desired:
     stamp: Stamp
     retry: str = ""
     """Value of the retry annotation on the policy."""
+    command: Command | None = None
 
     @property
     def revision(self) -> str:
@@ -96,6 +117,16 @@ class Pointer:
     """The slot it leads to; None if it leads elsewhere, nowhere, or not exactly as the driver would write it."""
     obeyed: bool = True
     """Whether the controllers behind it say that they have seen its newest specification."""
+    weights: Weights = field(default_factory=dict)
+    """Where it leads to both slots, by which weights; empty otherwise."""
+
+    def shares(self) -> Weights:
+        """Slot to weight in percent; empty where it leads elsewhere.
+
+        >>> Pointer("1", "blue").shares(), Pointer("1", None, weights={"blue": 95, "green": 5}).shares()
+        ({'blue': 100}, {'blue': 95, 'green': 5})
+        """
+        return self.weights or ({self.slot: 100} if self.slot else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from fairlead.errors import ProjectError
 from fairlead.spec.base import SpecModel
+from fairlead.spec.release import Release as Plan
 
 Seconds = Annotated[int, Field(ge=0, le=604_800)]
 
@@ -69,6 +70,36 @@ class Policy(PolicyPart):
     """Least time between a switch and the first change to the old slot's pods."""
     profile: str = "default"
     """Named set of thresholds; shown with everything the driver says."""
+    release: Plan | None = None
+    """The section ``release`` of the project file. Without it traffic moves all at once, after the probe."""
+    objective_ms: float | None = Field(default=None, gt=0)
+    """What is slow, where the section does not say: ``serve.objective.p99_ms`` of the project file."""
+
+    @model_validator(mode="after")
+    def _steps_need_a_gateway(self) -> Self:
+        if self.steps and self.traffic.backend == "service":
+            raise ValueError(
+                "release.strategy canary needs traffic.backend gateway: a Service cannot share traffic by weight"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _only_what_is_read_is_judged(self) -> Self:
+        guards = self.release.guards if self.release else None
+        named = ("quality", "value", "slices")
+        asked = [name for name in named if getattr(guards, name, None) is not None]
+        if self.release and (self.release.shadow or self.release.strategy == "shadow"):
+            asked.append("shadow")
+        if asked:
+            raise ValueError(
+                f"release: {', '.join(asked)} cannot be judged yet: the driver reads the pods' counters, not the prediction log"
+            )
+        return self
+
+    @property
+    def steps(self) -> tuple[float, ...]:
+        """Weights of a candidate in percent, rising; empty where traffic moves all at once."""
+        return self.release.steps if self.release and self.release.strategy == "canary" else ()
 
     @classmethod
     def parse(cls, text: str) -> Policy:

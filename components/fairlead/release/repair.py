@@ -10,7 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fairlead.release import names
-from fairlead.release.actions import Action, CreateSlot, ScaleSlot, SetFloor, SetRules, SetSelector, StampSlot
+from fairlead.release.actions import (
+    Action,
+    CreateSlot,
+    ScaleSlot,
+    SetFloor,
+    SetRules,
+    SetSelector,
+    StampSlot,
+    Weights,
+)
 from fairlead.release.journal import Journal, Phase
 from fairlead.release.observed import Observed, Pointer, Slot, fits
 from fairlead.release.policy import Policy
@@ -95,19 +104,42 @@ def _emptied(observed: Observed, journal: Journal, slot: str, seen: Slot) -> Ite
 
 def _of_traffic(policy: Policy, observed: Observed, journal: Journal) -> Iterator[Action]:
     release, traffic = journal.release, observed.traffic
-    target, shown = journal.live, journal.live
-    if release and release.phase in (Phase.PROBING, Phase.SWITCHING):
+    target, shown, shared = journal.live, journal.live, None
+    if release and release.phase is not Phase.STARTING:
         needed = pods_needed(policy, observed, journal, release)
         if not missing(observed, policy, journal.slots[release.slot], release.slot, needed):
             shown = release.slot
             target = release.slot if release.phase is Phase.SWITCHING else target
-    if target and _differs(traffic.route, target):
-        yield SetRules(str(policy.traffic.route), target, f"the rules do not lead to slot {target}")
-    if target and _differs(traffic.service, target):
+            shared = weights_of(journal)
+    weights = shared or ({target: 100.0} if target else {})
+    if weights and _differs(traffic.route, weights):
+        yield SetRules(str(policy.traffic.route), weights, f"the rules do not lead to {in_words(weights)}")
+    if target and _differs(traffic.service, {target: 100.0}):
         yield SetSelector(target, f"the live Service does not select slot {target}")
-    if shown and _differs(traffic.preview, shown):
-        yield SetRules(str(policy.traffic.preview_route), shown, f"the preview does not lead to slot {shown}")
+    if shown and _differs(traffic.preview, {shown: 100.0}):
+        yield SetRules(
+            str(policy.traffic.preview_route), {shown: 100.0}, f"the preview does not lead to slot {shown}"
+        )
 
 
-def _differs(pointer: Pointer | None, slot: str) -> bool:
-    return pointer is not None and pointer.slot != slot
+def weights_of(journal: Journal) -> Weights | None:
+    """How traffic is shared while it is moved by steps; None at any other time."""
+    release = journal.release
+    if release is None or release.phase is not Phase.SHIFTING or release.shift is None or not journal.live:
+        return None
+    return {journal.live: 100.0 - release.shift.weight, release.slot: release.shift.weight}
+
+
+def in_words(weights: Weights) -> str:
+    """Slots and their shares.
+
+    >>> in_words({"blue": 100.0}), in_words({"blue": 95.0, "green": 5.0})
+    ('slot blue', 'slots blue (95 %) and green (5 %)')
+    """
+    if len(weights) == 1:
+        return f"slot {next(iter(weights))}"
+    return "slots " + " and ".join(f"{slot} ({share:g} %)" for slot, share in weights.items())
+
+
+def _differs(pointer: Pointer | None, weights: Weights) -> bool:
+    return pointer is not None and pointer.shares() != weights

@@ -28,7 +28,8 @@ def command(
         Path, typer.Option(help="Folder to work in; what is there of an earlier demo is reused.")
     ] = Path(".fairlead/demo"),
 ) -> None:
-    """Run an example end to end: data, plan, run, gates, bundle, server, real requests."""
+    """Run an example end to end: data, plan, run, gates, bundle, server, real requests, and releases of two more versions."""
+    from fairlead.cli.demo_releases import release_two_versions
     from fairlead.cli.plan import show_plan
     from fairlead.cli.run import run_project, show_result
 
@@ -40,11 +41,17 @@ def command(
     show_result(place, result)
     heading("3  serve the champion and ask it")
     ask_the_champion(place)
-    heading("4  where to look")
+    if example == "fraud":
+        heading("4  release a good version, and a bad one")
+        release_two_versions(place)
+    heading(f"{5 if example == 'fraud' else 4}  where to look")
     say(f"project file:   {place.root / 'fairlead.yaml'}")
     say(f"report page:    {result.folder / 'pages' / 'model.html'}")
     say(f"MLflow:         {installed('mlflow')} ui --backend-store-uri {place.settings().tracking_uri}")
     say(f"serve again:    {installed('fairlead')} serve -C {place.root}")
+    if example == "fraud":
+        say(f"releases again: {installed('fairlead')} serve --releases -C {place.root}")
+        say(f"what was seen:  {installed('fairlead')} release explain -C {place.root}")
 
 
 def heading(text: str) -> None:
@@ -54,11 +61,14 @@ def heading(text: str) -> None:
 
 def prepare(example: str, root: Path) -> Place:
     """The example in *root*, with its data generated."""
+    from fairlead.cli.demo_releases import add_plan
     from fairlead.cli.examples import copy_example
 
     heading(f"0  the example {example}")
     if not (root / "fairlead.yaml").exists():
         copy_example(example, root)
+        if example == "fraud":
+            add_plan(root)
     place = Place(root)
     if not (root / place.project().data.source.uri).exists():
         started = time.monotonic()
@@ -104,7 +114,7 @@ def serving(folder: Path, seconds: float = 60.0) -> Iterator[str]:
     with log.open("wb") as output:
         server = subprocess.Popen(arguments, env={**os.environ, **environment}, stdout=output, stderr=output)
     try:
-        _wait_until_ready(f"http://127.0.0.1:{port}", server, log, seconds)
+        wait_until_ready(f"http://127.0.0.1:{port}", server, log, seconds)
         say(f"ready after {time.monotonic() - started:.1f} s")
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -116,7 +126,8 @@ def serving(folder: Path, seconds: float = 60.0) -> Iterator[str]:
         log.unlink(missing_ok=True)
 
 
-def _wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+def wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+    """Return once *server* is ready. Raises ServiceError with its last words if it is not within *seconds*."""
     from fairlead.errors import ServiceError
 
     until = time.monotonic() + seconds

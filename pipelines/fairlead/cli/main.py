@@ -21,6 +21,7 @@ from fairlead.cli import (
     models,
     plan,
     push,
+    release,
     run,
     runs,
     serve,
@@ -47,6 +48,7 @@ app.add_typer(models.app, name="models")
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(log.app, name="log")
 app.add_typer(bench.app, name="bench")
+app.add_typer(release.app, name="release")
 
 
 def main() -> None:
