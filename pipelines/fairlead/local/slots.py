@@ -32,6 +32,8 @@ from fairlead.release.objects import digest, pod_url
 HOST = "127.0.0.1"
 READY_SECONDS = 1.0
 """For the answer of a process to "are you ready?"."""
+FAILURE_THRESHOLD = 3
+"""As many unanswered questions in a row make a process unready, as Kubernetes has it."""
 DRAIN_SECONDS = 2.0
 """For the router to see that a process leaves: until then it answers as before. Twenty looks of the router."""
 STOP_SECONDS = 20.0
@@ -57,8 +59,17 @@ class Pod:
     port: int
     process: subprocess.Popen[bytes]
     ready: bool = False
+    unanswered: int = 0
+    """Times in a row that it did not say that it is ready."""
     stopping_since: float | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+
+    def asked(self, *, answered: bool) -> None:
+        """Ready from its first yes, and not any more when several are missing in a row: a busy machine takes its time."""
+        self.unanswered = 0 if answered else self.unanswered + 1
+        self.ready = self.stopping_since is None and (
+            answered or (self.ready and self.unanswered < FAILURE_THRESHOLD)
+        )
 
 
 class LocalSlots:
@@ -96,7 +107,7 @@ class LocalSlots:
         """Look at everything once, and do what is missing."""
         self._reap()
         for pod in self._pods:
-            pod.ready = pod.stopping_since is None and is_ready(pod.port)
+            pod.asked(answered=is_ready(pod.port))
         for deployment in self._cluster.find("Deployment", NAMESPACE, names.MODEL):
             self._follow(deployment)
         self._report_pods()
