@@ -14,6 +14,10 @@ is rendered or re-applied can reset it; what was reset all the same is put back 
     (``repair``); ``readiness`` is the question both ask.
 ``judge``
     whether a candidate is good enough for more traffic, by evidence: pure, and a design document of its own.
+``readings``, ``looks``
+    what the pods have counted; one look at a candidate that has a share of the traffic.
+``commands``
+    what a person may tell the driver meanwhile.
 ``act``, ``probe``
     one write an action; the scored request that a candidate must answer.
 ``drive``, ``figures``

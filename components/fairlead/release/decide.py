@@ -3,7 +3,7 @@
 One look gives either one step of the journal or the writes that make the cluster what the journal says, never both: a step
 is written down before anything is changed for it, so there is no moment at which a kill loses or repeats one.
 
-Worked examples (floor 1, ``r1`` live in blue, ``r2`` desired; the same table is tested):
+Worked examples (floor 1, ``r1`` live in blue, ``r2`` desired, steps 10 and 50 %; the same table is tested):
 
 ==================================================================  ==========================================================
 seen                                                                decided
@@ -18,7 +18,14 @@ green has 0 of 1 pods ready                                         nothing
 green ready                                                         Record: *probing*
 *probing*                                                           ProbeSlot green
 … 3 probes failed                                                   Record: failed
-… answered                                                          Record: *switching*
+… answered                                                          Record: *switching*, or with a plan *shifting* at 10 %
+*shifting* at 10 %                                                  SetRules blue 90, green 10
+… rules as wanted, and a look's length has passed                   TakeLook
+… the judge holds, or has no data                                   nothing
+… proved good                                                       Record: *shifting* at 50 %; after the last weight *switching*
+… proved worse                                                      Record: aborted
+… proved worse, and blue is not ready                               Record: held
+… not all ready any more                                            Record: *starting*, and the rules lead to blue
 *switching*                                                         SetRules green, SetSelector green
 rules lead to green                                                 Record: switched, blue warm
 ``r1`` desired while blue is warm                                   Record: release to blue, *rollback*: ready, then switching
