@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
@@ -68,6 +69,9 @@ _SAFE_TO_FORK = {
 }
 
 
+_STARTING = threading.Lock()
+
+
 class TaskCrashed(FairleadError):
     """A task ended without an outcome: a bug, or it was killed."""
 
@@ -101,7 +105,9 @@ class WarmServer:
 
     def start(self) -> None:
         """Start the server if it does not run yet."""
-        with _environment(_SAFE_TO_FORK):  # the server keeps the environment it is started with
+        # The server keeps the environment it is started with. One thread at a time: of two that overlap, the later one would
+        # take what the earlier has set for what was there before, and leave it behind.
+        with _STARTING, _environment(_SAFE_TO_FORK):
             forkserver.ensure_running()
 
     @property

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -122,3 +123,15 @@ def test_a_warm_call_takes_a_fraction_of_the_imports(server, tmp_path):
     call(server, tmp_path, add, 0, 0)
     # The imports take seconds. This only tells warm from cold; the figure itself is in benchmarks/.
     assert time.monotonic() - started < 2
+
+
+def test_starts_in_several_threads_leave_the_environment_as_it_was(server: WarmServer) -> None:
+    """Tasks of a parallel step start at the same time; what one sets for a moment must not stay by the other."""
+    before = dict(os.environ)
+    for _ in range(50):
+        threads = [threading.Thread(target=server.start) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert dict(os.environ) == before
