@@ -15,15 +15,17 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import urlopen
 
 from fairlead import telemetry
 from fairlead.adapters.store import holder
-from fairlead.errors import ExportError, FairleadError, IntegrityError, NotFound
+from fairlead.errors import ExportError, FairleadError, IntegrityError, NotFound, ServiceError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -154,6 +156,20 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
+    """Return once *server* is ready. Raises ServiceError with its last words if it is not within *seconds*."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            with urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310 - our own server
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.1)
+    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
+    raise ServiceError("the server did not get ready:\n" + "\n".join(last))
 
 
 # ------------------------------------------------------------------------------------------- asking a model

@@ -105,7 +105,7 @@ def serving(folder: Path, seconds: float = 60.0) -> Iterator[str]:
     """
     import os
 
-    from fairlead.adapters.bentos import free_port, serve_command
+    from fairlead.adapters.bentos import free_port, serve_command, wait_until_ready
 
     port = free_port()
     arguments, environment = serve_command(folder, port=port, host="127.0.0.1")
@@ -124,22 +124,6 @@ def serving(folder: Path, seconds: float = 60.0) -> Iterator[str]:
         except subprocess.TimeoutExpired:
             server.kill()
         log.unlink(missing_ok=True)
-
-
-def wait_until_ready(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float) -> None:
-    """Return once *server* is ready. Raises ServiceError with its last words if it is not within *seconds*."""
-    from fairlead.errors import ServiceError
-
-    until = time.monotonic() + seconds
-    while time.monotonic() < until and server.poll() is None:
-        try:
-            with urlopen(f"{url}/readyz", timeout=2) as answer:  # noqa: S310 - our own server
-                if answer.status == 200:
-                    return
-        except OSError:
-            time.sleep(0.1)
-    last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
-    raise ServiceError("the server did not get ready:\n" + "\n".join(last))
 
 
 def _post(url: str, body: Any) -> Any:

@@ -109,8 +109,7 @@ def serving_releases(place: Place) -> Iterator[int]:
     Raises:
         ServiceError: It is not ready within a minute.
     """
-    from fairlead.adapters.bentos import free_port
-    from fairlead.cli.demo import wait_until_ready
+    from fairlead.adapters.bentos import free_port, wait_until_ready
 
     port, log = free_port(), place.state / "serving.log"
     command = [
