@@ -178,7 +178,7 @@ def test_typed_contents_are_answered_with_typed_contents(client: Client, both: A
 
 
 def test_many_rows_are_answered_in_a_thread(client: Client, both: Any) -> None:
-    columns = {name: (datatype, values * 800) for name, (datatype, values) in COLUMNS.items()}
+    columns = {name: (datatype, values * 1600) for name, (datatype, values) in COLUMNS.items()}
     request = raw(columns)
     assert request.ByteSize() > INLINE_BYTES
     probability = client("ModelInfer", request).raw_output_contents[1]

@@ -317,8 +317,8 @@ def test_a_large_request_counts_by_its_body_until_its_line_is_made(
     log = start(queue_bytes=600_000, wake_seconds=60.0)
     for number in range(5):
         ask(
-            log, str(number), [ROW] * 400
-        )  # 120 kB of body and rows: too large to be made into a line at once
+            log, str(number), [ROW] * 800
+        )  # 240 kB of body and rows: too large to be made into a line at once
     log.close()
     assert [len(record["rows"]) for record in logged(tmp_path / "log")] == [800, 800]
     assert dropped(metrics) == {"queue": 3}
