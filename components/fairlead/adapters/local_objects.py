@@ -1,7 +1,7 @@
 """Kubernetes' objects without Kubernetes: a file that the release driver reads and writes on a laptop.
 
 It keeps whole objects in one JSON file, gives each write a new resourceVersion and refuses one that was decided on an older one,
-as an API server does. So the driver that runs in a cluster runs here unchanged; :mod:`fairlead.adapters.local_slots` plays the
+as an API server does. So the driver that runs in a cluster runs here unchanged; ``fairlead.local.slots`` plays the
 controllers. Several processes may use the file: each operation holds a lock, and each write replaces the file whole.
 """
 

@@ -24,7 +24,7 @@ from fairlead.release.actions import (
 from fairlead.release.journal import Journal, Stamp
 from fairlead.release.looks import Arms, first, judged, look_record
 from fairlead.release.objects import Object
-from fairlead.release.observe import Cluster
+from fairlead.release.observe import Cluster, selector
 from fairlead.release.observed import Deployed, Observed, Pointer
 from fairlead.release.policy import Policy
 from fairlead.release.probe import Ask, probe
@@ -216,9 +216,7 @@ def _look(hands: Hands, scene: Scene, now: float) -> None:
 
 def _arm(hands: Hands, scene: Scene, slot: str, now: float) -> Arm:
     """The counters of a slot's pods, each asked by itself: a Service would answer for one of them."""
-    labels = ",".join(
-        f"{key}={value}" for key, value in objects.slot_labels(scene.policy.model, slot).items()
-    )
+    labels = selector(objects.slot_labels(scene.policy.model, slot))
     texts = {}
     for pod in hands.cluster.find("Pod", scene.namespace, labels):
         name, url = pod["metadata"]["name"], objects.pod_url(pod)

@@ -112,7 +112,7 @@ def _model(cluster: Cluster, found: Listing, config: Object) -> Model:
     candidate = journal.release.slot if journal and journal.release else None
     slots = {slot: _slot(found, policy, slot) for slot in names.SLOTS}
     if candidate:
-        pods = cluster.find("Pod", seen.namespace, _selector(slot_labels(policy.model, candidate)))
+        pods = cluster.find("Pod", seen.namespace, selector(slot_labels(policy.model, candidate)))
         slots[candidate] = dataclasses.replace(slots[candidate], pods=pods_of(pods))
     observed = Observed(
         seen.namespace, seen.policy_name, seen.policy_uid, slots, _traffic(found, policy),
@@ -153,7 +153,12 @@ def _slot(found: Listing, policy: Policy, slot: str) -> Slot:
     return Slot(deployed_of(deployed) if deployed else None, scaler=scaler_of(scaler) if scaler else None)
 
 
-def _selector(labels: Mapping[str, str]) -> str:
+def selector(labels: Mapping[str, str]) -> str:
+    """A label selector that matches all of *labels*.
+
+    >>> selector({"fairlead.dev/model": "fraud", "fairlead.dev/slot": "blue"})
+    'fairlead.dev/model=fraud,fairlead.dev/slot=blue'
+    """
     return ",".join(f"{key}={value}" for key, value in labels.items())
 
 

@@ -21,7 +21,7 @@ from fairlead.adapters.load import end_with_parent
 from fairlead.adapters.local_objects import NAMESPACE, LocalCluster
 from fairlead.atomic import write_text
 from fairlead.errors import Conflict, NotFound, ServiceError
-from fairlead.local.slots import LocalSlots, Serve, ask_locally, is_ready
+from fairlead.local.slots import LocalSlots, Serve, ask_locally
 from fairlead.release import names
 from fairlead.release.act import Hands
 from fairlead.release.drive import Driver
@@ -236,10 +236,6 @@ class LocalServing:
         """Turn until *wait* says to stop."""
         while not wait(TURN_SECONDS):
             self.turn()
-
-    def ready(self) -> bool:
-        """Whether requests are answered."""
-        return is_ready(int(self.url.rpartition(":")[2]))
 
     def _outcomes(self) -> tuple[Outcome, ...]:
         try:

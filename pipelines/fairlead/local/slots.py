@@ -17,9 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urlsplit
-from urllib.request import urlopen
 
 from fairlead.adapters.asking import ask
 from fairlead.adapters.bentos import free_port, serve_command
@@ -28,6 +26,7 @@ from fairlead.adapters.local_objects import NAMESPACE, LocalCluster, Object
 from fairlead.atomic import write_text
 from fairlead.release import names
 from fairlead.release.objects import digest, pod_url
+from fairlead.release.probe import READY_PATH
 
 HOST = "127.0.0.1"
 READY_SECONDS = 1.0
@@ -266,9 +265,8 @@ def weights_of(route: Object) -> dict[str, float]:
 def is_ready(port: int) -> bool:
     """Whether the server on *port* wants traffic."""
     try:
-        with urlopen(f"http://{HOST}:{port}/readyz", timeout=READY_SECONDS) as answer:
-            return bool(answer.status == 200)
-    except (URLError, OSError):
+        return ask(f"http://{HOST}:{port}{READY_PATH}", None, READY_SECONDS)[0] == 200
+    except OSError:
         return False
 
 

@@ -111,8 +111,6 @@ class BoundedProtocol(HttpToolsProtocol):
     _ended = False
     """Whether what still comes is thrown away."""
     _version = ""
-    _arrived = 0
-    """Bytes of the packet that is being parsed."""
     _idle_bytes = 0
     """Bytes that came since a message began or a part of its body did."""
     _deadline: asyncio.TimerHandle | None = None
@@ -143,8 +141,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Called by the event loop."""
         if self._ended:
             return
-        self._arrived = len(data)
-        self._idle_bytes += self._arrived
+        self._idle_bytes += len(data)
         try:
             self._feed(data)
         except httptools.HttpParserUpgrade:
